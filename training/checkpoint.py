@@ -1,0 +1,139 @@
+"""The Checkpoint: what training hands over. One safetensors file whose header carries JSON; nothing is pickled."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from training import generators
+from training.commandline import UserError
+from training.files import replacing, sha256
+from training.generators.base import Generator
+
+SCHEMA_VERSION = 1
+WEIGHTS_FOLDER = Path(__file__).parent / "weights"
+
+
+class CheckpointError(UserError):
+    """A checkpoint cannot be read or written; the message names the file and the remedy."""
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+    """Write tensors with a JSON header, atomically.
+
+    Raises:
+        CheckpointError: the file cannot be written (disk full, no permission).
+    """
+    try:
+        with replacing(path) as temporary:
+            contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+            save_file(contiguous, temporary, metadata={"json": json.dumps(header)})
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{path}: could not be written ({error}); free some space or choose another --out"
+        ) from error
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_tensors` wrote.
+
+    Raises:
+        CheckpointError: missing, truncated, not safetensors, or without our header.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {})["json"])
+            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: not a checkpoint of this project ({error}); make one with train.py or import_published.py"
+        ) from error
+
+
+@dataclass
+class Checkpoint:
+    """A generator with what is known of it.
+
+    licence: of the weights, e.g. "Apache-2.0" or "research use: trained on material without a stated licence".
+    scores: figures by name, with the protocol in the name or beside it.
+    provenance: how it was made: command, data, seed, steps, source files with sha256.
+    """
+
+    generator: Generator
+    licence: str
+    scores: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    name: str = ""
+    sha256: str = ""
+
+    def save(self, path: Path) -> Path:
+        """Write atomically; sets `sha256`."""
+        header = {
+            "schema_version": SCHEMA_VERSION,
+            "name": self.name or path.stem,
+            "generator": self.generator.describe(),
+            "licence": self.licence,
+            "scores": self.scores,
+            "provenance": self.provenance,
+        }
+        save_tensors(path, self.generator.state_dict(), header)
+        self.sha256 = sha256(path)
+        return path
+
+    @classmethod
+    def load(cls, name_or_path: str | Path) -> Checkpoint:
+        """Read a checkpoint by path or by the name of a release in `training/weights/`.
+
+        Raises:
+            CheckpointError: no such file or release, a broken file, weights that do not fit or are not finite.
+        """
+        path = find(name_or_path)
+        tensors, header = load_tensors(path)
+        version = header.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise CheckpointError(
+                f"{path}: checkpoint schema {version!r} is not {SCHEMA_VERSION}; use the release that made it"
+            )
+        try:
+            generator = generators.build(header["generator"]["name"], header["generator"]["config"])
+            generator.load_state_dict(tensors)
+            checkpoint = cls(
+                generator.eval(), str(header["licence"]), header["scores"], header["provenance"], str(header["name"])
+            )
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise CheckpointError(
+                f"{path}: weights and header do not fit each other ({str(error).splitlines()[0]})"
+            ) from error
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+            raise CheckpointError(f"{path}: has weights that are not finite numbers; train it again")
+        checkpoint.sha256 = sha256(path)
+        return checkpoint
+
+
+def released() -> list[str]:
+    """Names of the releases that are installed."""
+    return sorted(path.stem for path in WEIGHTS_FOLDER.glob("*.safetensors"))
+
+
+def find(name_or_path: str | Path) -> Path:
+    """The file of a released name, a checkpoint path, or a folder of train.py (its `checkpoint.safetensors`)."""
+    text = str(name_or_path)
+    if re.fullmatch(r"[a-z0-9][a-z0-9-]*", text) and (WEIGHTS_FOLDER / f"{text}.safetensors").is_file():
+        return WEIGHTS_FOLDER / f"{text}.safetensors"
+    path = Path(name_or_path)
+    if path.is_dir():
+        path = path / "checkpoint.safetensors"
+    if not path.is_file():
+        names = ", ".join(released()) or "none yet"
+        raise CheckpointError(f"{name_or_path}: neither a checkpoint file nor a released name (released: {names})")
+    return path

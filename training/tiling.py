@@ -1,0 +1,150 @@
+"""The thumbnail and the tile plan: pure integers, shared with the phones (no torch here).
+
+Both are part of the contract between Python and the apps, so they are defined by integer arithmetic
+that any language reproduces bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+Border = Literal["clamp", "shift"]
+T = TypeVar("T", bound=np.generic)
+
+
+def _box_sums(pixels: npt.NDArray[np.integer[Any]], cells: int, axis: int) -> npt.NDArray[np.int64]:
+    """Sum `pixels` over `cells` equal intervals of one axis; a pixel cut by a border counts by its share.
+
+    Pixels are `cells` units wide and cells are `length` units wide, so all weights are integers and those
+    of one cell add up to `length`. Works for enlarging, too.
+    """
+    values = np.moveaxis(pixels, axis, 0).astype(np.int64)
+    length = values.shape[0]
+    totals = np.concatenate([np.zeros_like(values[:1]), np.cumsum(values, axis=0)])
+    whole, part = np.divmod(np.arange(cells + 1) * length, cells)
+    shape = (-1,) + (1,) * (values.ndim - 1)
+    padded = np.concatenate([values, np.zeros_like(values[:1])])  # the last border has part == 0
+    at_border = totals[whole] * cells + padded[whole] * part.reshape(shape)
+    return np.moveaxis(np.diff(at_border, axis=0), 0, axis)
+
+
+def thumbnail(pixels: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
+    """Box-average an oriented sRGB photo to `height` x `width`, aspect ratio ignored.
+
+    Args:
+        pixels: [H, W, C] uint8, any size from 1x1.
+
+    Returns:
+        [height, width, C] uint8, each `(sum + weight // 2) // weight` with integer weights.
+    """
+    if pixels.ndim != 3 or pixels.size == 0:
+        raise ValueError(f"a thumbnail needs an image [H, W, C], got shape {pixels.shape}")
+    weight = pixels.shape[0] * pixels.shape[1]
+    # Rows in strips: the 64-bit sums of a whole 48 MP photo would take a gigabyte.
+    strip_rows = 512
+    narrow = np.concatenate(
+        [_box_sums(pixels[y : y + strip_rows], width, axis=1) for y in range(0, pixels.shape[0], strip_rows)]
+    )
+    sums = _box_sums(narrow, height, axis=0)
+    return ((sums + weight // 2) // weight).astype(np.uint8)
+
+
+def to_uint8(values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint8]:
+    """Round [0, 1] to 8 bit: floor(x * 255 + 0.5) in float32, clamped; NaN becomes 0."""
+    scaled = np.floor(np.asarray(values, np.float32) * np.float32(255) + np.float32(0.5))
+    return np.clip(np.nan_to_num(scaled, nan=0.0), 0, 255).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How a generator may be cut into tiles.
+
+    halo: pixels around a tile's useful part that are computed and thrown away, >= the receptive radius.
+    align: tile origins are multiples of it (the Pocket generator works on align x align cells).
+    border: "clamp" reads outside the photo repeat its edge pixels, at tiles as in the whole photo;
+            "shift" moves border tiles inside the photo, which must be at least one tile large.
+    """
+
+    halo: int
+    align: int
+    border: Border
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One tile: read [top, top + size) x [left, left + size) of the photo, keep rows y0:y1, columns x0:x1.
+
+    All in photo pixels. With border "clamp" the read range may lie outside the photo.
+    """
+
+    top: int
+    left: int
+    size: int
+    y0: int
+    y1: int
+    x0: int
+    x1: int
+
+    @property
+    def kept(self) -> tuple[slice, slice]:
+        """The kept part in photo coordinates."""
+        return slice(self.y0, self.y1), slice(self.x0, self.x1)
+
+    @property
+    def kept_in_tile(self) -> tuple[slice, slice]:
+        """The kept part in tile coordinates."""
+        return slice(self.y0 - self.top, self.y1 - self.top), slice(self.x0 - self.left, self.x1 - self.left)
+
+
+def _spans(length: int, size: int, tiling: Tiling) -> list[tuple[int, int, int]]:
+    """(origin, keep from, keep to) along one axis; the kept ranges partition [0, length)."""
+    step = (size - 2 * tiling.halo) // tiling.align * tiling.align
+    if size % tiling.align or tiling.halo % tiling.align:
+        raise ValueError(f"tile {size} and halo {tiling.halo} must be multiples of {tiling.align}")
+    if step <= 0:
+        raise ValueError(f"a tile of {size} px is all halo ({tiling.halo} px on each side): use at least "
+                         f"{2 * tiling.halo + tiling.align}")  # fmt: skip
+    if tiling.border == "clamp":
+        return [(at - tiling.halo, at, min(at + step, length)) for at in range(0, length, step)]
+    if length < size:
+        raise ValueError(f"a photo side of {length} px is below one tile of {size} px")
+    spans, kept_to = [], 0
+    while kept_to < length:
+        origin = min(max(kept_to - tiling.halo, 0), length - size)
+        end = length if origin + size == length else origin + size - tiling.halo
+        spans.append((origin, kept_to, end))
+        kept_to = end
+    return spans
+
+
+def plan(height: int, width: int, size: int, tiling: Tiling) -> Iterator[Tile]:
+    """Cut a photo into square tiles, row by row; the kept parts cover every pixel exactly once.
+
+    Args:
+        height, width: of the photo, in pixels.
+        size: side of a tile with its halo, in pixels, a multiple of `tiling.align`.
+
+    Raises:
+        ValueError: the tile is all halo, or the photo is below one tile and the border rule is "shift".
+    """
+    if height < 1 or width < 1:
+        raise ValueError(f"a photo of {width}x{height} px has no pixels")
+    columns = _spans(width, size, tiling)
+    for top, y0, y1 in _spans(height, size, tiling):
+        for left, x0, x1 in columns:
+            yield Tile(top, left, size, y0, y1, x0, x1)
+
+
+def read_tile(photo: npt.NDArray[T], tile: Tile) -> npt.NDArray[T]:
+    """The [size, size, C] pixels of a tile from a photo [H, W, C]; outside the photo, its edge repeats."""
+    rows = np.arange(tile.top, tile.top + tile.size).clip(0, photo.shape[0] - 1)
+    columns = np.arange(tile.left, tile.left + tile.size).clip(0, photo.shape[1] - 1)
+    if rows[0] == tile.top and rows[-1] == tile.top + tile.size - 1 and \
+            columns[0] == tile.left and columns[-1] == tile.left + tile.size - 1:  # fmt: skip
+        return photo[tile.top : tile.top + tile.size, tile.left : tile.left + tile.size]
+    return photo[np.ix_(rows, columns)]
