@@ -145,7 +145,9 @@ class Enhancer:
             raise ValueError(f"a photo must be [H, W, 3], not {list(photo.shape)}")
         if not 0 <= strength <= 1:
             raise ValueError(f"strength must lie in [0, 1], not {strength}")
-        inside = photo.astype(np.float32) / 255 if photo.dtype == np.uint8 else photo.astype(np.float32)
+        inside: Array = photo.astype(np.float32)
+        if photo.dtype == np.uint8:
+            inside /= 255
         tiling = self.engine.generator.tiling
         if tiling.border == "shift" and min(inside.shape[:2]) < TILE_PX:
             output = self.engine.whole(inside)
