@@ -1,0 +1,91 @@
+"""Run an artifact: `engine = open_artifact(artifact)`, then analyze once, enhance tiles.
+
+One file per runtime, imported only when an artifact of its format is opened.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from conversion.artifact import Artifact, ArtifactError, EntryPoint, TensorSpec
+
+Array = npt.NDArray[np.float32]
+THREADS = 2
+
+
+class ArtifactEngine(ABC):
+    """A training.enhancer.Engine over an artifact: float32 NCHW outside, the artifact's own layout inside."""
+
+    def __init__(self, artifact: Artifact):
+        self.artifact = artifact
+        self._analyze = artifact.manifest.entry_point("analyze")
+        self._enhance = artifact.manifest.entry_point("enhance")
+
+    def analyze(self, thumbnail: Array) -> tuple[Array, ...]:
+        """[1, 3, thumbnail_px, thumbnail_px] in [0, 1] -> condition."""
+        return self._call(self._analyze, [thumbnail])
+
+    def enhance(self, tile: Array, condition: tuple[Array, ...]) -> Array:
+        """[1, 3, tile_px, tile_px] in [0, 1] -> the same, in [0, 1]."""
+        (output,) = self._call(self._enhance, [tile, *condition])
+        return output
+
+    @abstractmethod
+    def run(self, entry_point: EntryPoint, inputs: Sequence[Array]) -> Sequence[Array]:
+        """Contiguous arrays in the layout of `entry_point.inputs` -> those of its outputs, in order."""
+
+    def _call(self, entry_point: EntryPoint, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        feeds = [to_layout(array, spec) for array, spec in zip(inputs, entry_point.inputs, strict=True)]
+        outputs = self.run(entry_point, feeds)
+        return tuple(from_layout(array, spec) for array, spec in zip(outputs, entry_point.outputs, strict=True))
+
+
+def to_layout(array: Array, spec: TensorSpec) -> Array:
+    """From the order of `training` (NCHW) to that of `spec`, contiguous.
+
+    Raises:
+        ValueError: not the shape that the entry point takes.
+    """
+    if array.shape != spec.nchw:
+        raise ValueError(f"{spec.name} must be {list(spec.nchw)}, not {list(array.shape)}")
+    return np.ascontiguousarray(array.transpose(0, 2, 3, 1) if spec.layout == "NHWC" else array, np.float32)
+
+
+def from_layout(array: Array, spec: TensorSpec) -> Array:
+    """The inverse of `to_layout`.
+
+    Raises:
+        ValueError: not the shape that the manifest promises.
+    """
+    if array.shape != spec.shape:
+        raise ValueError(f"{spec.name} must be {list(spec.shape)}, not {list(array.shape)}")
+    return np.ascontiguousarray(array.transpose(0, 3, 1, 2) if spec.layout == "NHWC" else array, np.float32)
+
+
+def open_artifact(artifact: Artifact | Path, threads: int = THREADS) -> ArtifactEngine:
+    """Check every file of an artifact, then load it into the runtime of its format.
+
+    Raises:
+        ArtifactError: a file differs from its checksum, the runtime is not installed, or it refuses the model.
+    """
+    artifact = (Artifact.load(artifact) if isinstance(artifact, Path) else artifact).verify()
+    kind = artifact.manifest.format
+    try:
+        if kind == "executorch":
+            from conversion.runtimes.pte import PteEngine
+
+            return PteEngine(artifact, threads)
+        if kind == "tflite":
+            from conversion.runtimes.litert_rt import LitertEngine
+
+            return LitertEngine(artifact, threads)
+        from conversion.runtimes.coreml import CoremlEngine
+
+        return CoremlEngine(artifact, threads)
+    except ImportError as error:
+        raise ArtifactError(f"{artifact.folder}: its runtime is absent ({error}); pip install -e .[{kind}]") from error

@@ -1,0 +1,368 @@
+"""The Artifact: what conversion hands over. A folder with model files, a golden pair and `manifest.json`.
+
+Standard library only: apps, benchmarks and the phone-side tools read the same file, and what it says is
+checked here before any runtime sees it. The language-neutral form is `conversion/contract/manifest.schema.json`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import types
+import typing
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, get_args, get_origin
+
+from training.commandline import UserError
+from training.files import sha256, write_text
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+CHECKSUM = "manifest.json.sha256"  # as `sha256sum` writes it: the manifest guards all files, this one the manifest
+MANIFEST_BYTES_MAX = 1_000_000
+SIDE_PX_MAX = 4096
+VALUES_MAX = 2**28  # of one tensor: 1 GB of float32
+
+Format = Literal["executorch", "tflite", "coreml"]
+Precision = Literal["fp32"]
+Layout = Literal["NCHW", "NHWC", "NRC"]  # NRC: a batch of matrices, rows by columns
+
+
+class ArtifactError(UserError):
+    """An artifact that must not be run; the message names the file and the remedy."""
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+def _require_sha256(text: str) -> None:
+    _require(re.fullmatch(r"[0-9a-f]{64}", text) is not None, f"{text!r:.80} is not a sha256")
+
+
+def _require_inside(path: str) -> None:
+    """A plain relative path that cannot leave the artifact's folder on any system."""
+    parts = PurePosixPath(path).parts
+    plain = path == "/".join(parts) and bool(parts) and not path.startswith("/")
+    _require(plain and ".." not in parts and not re.search(r"[\\:\x00-\x1f]", path),
+             f"{path!r:.80} is not a path inside the artifact")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output of an entry point.
+
+    name: as the runtime knows it. range: of the values, or None where they are not bounded.
+    channel_order: "RGB" for images, None for the condition.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: Literal["float32"]
+    layout: Layout
+    range: tuple[float, float] | None
+    channel_order: Literal["RGB"] | None
+
+    def __post_init__(self) -> None:
+        _require(
+            re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", self.name) is not None,
+            f"{self.name!r:.80} is not a tensor name",
+        )
+        _require(len(self.shape) == len(self.layout), f"shape {list(self.shape)!s:.80} does not fit {self.layout}")
+        _require(all(side >= 1 for side in self.shape) and math.prod(self.shape) <= VALUES_MAX,
+                 f"shape {list(self.shape)!s:.80} is absurd")  # fmt: skip
+
+    @property
+    def nchw(self) -> tuple[int, ...]:
+        """The shape in the order that `training` uses."""
+        if self.layout != "NHWC":
+            return self.shape
+        n, h, w, c = self.shape
+        return n, c, h, w
+
+
+@dataclass(frozen=True)
+class EntryPoint:
+    """function: the ExecuTorch method, the TFLite signature or the Core ML function inside `file`."""
+
+    name: Literal["analyze", "enhance"]
+    file: str
+    function: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A file, or a folder that is one package (`.mlpackage`): then the sum and the checksum of all in it."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+    def __post_init__(self) -> None:
+        _require_inside(self.path)
+        _require_sha256(self.sha256)
+        _require(0 <= self.bytes < 2**40, f"{self.path}: {self.bytes} bytes is absurd")
+
+    @classmethod
+    def of(cls, folder: Path, path: str) -> ModelFile:
+        """Measure what lies at `folder / path`.
+
+        Raises:
+            ArtifactError: nothing there, or it leads out of `folder` by a link.
+        """
+        whole = folder / path
+        inside = sorted(p for p in whole.rglob("*") if not p.is_dir()) if whole.is_dir() else [whole]
+        for file in inside:
+            if not file.is_file() or not file.resolve().is_relative_to(folder.resolve()):
+                raise ArtifactError(f"{file}: missing, or a link that leads out of the artifact; convert again")
+        size = sum(file.stat().st_size for file in inside)
+        if not whole.is_dir():
+            return cls(path, sha256(whole), size)
+        listing = "".join(sorted(f"{file.relative_to(whole).as_posix()}\0{sha256(file)}\n" for file in inside))
+        return cls(path, hashlib.sha256(listing.encode()).hexdigest(), size)
+
+
+@dataclass(frozen=True)
+class TilingSpec:
+    """training.tiling.Tiling with the side of a tile (halo included), in pixels."""
+
+    tile_px: int
+    halo_px: int
+    align_px: int
+    border: Literal["clamp", "shift"]
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.tile_px <= SIDE_PX_MAX, f"a tile of {self.tile_px} px is absurd")
+        _require(1 <= self.align_px <= self.tile_px, f"an alignment of {self.align_px} px is absurd")
+        _require(self.halo_px >= 0 and 2 * self.halo_px < self.tile_px, f"a halo of {self.halo_px} px is absurd")
+        _require(self.tile_px % self.align_px == 0 and self.halo_px % self.align_px == 0,
+                 "tile and halo must be multiples of align_px")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Delegation:
+    """delegates: programs of the backend; delegated: operators inside them; total: all operators."""
+
+    delegates: int
+    delegated: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Golden:
+    """What the float reference makes of one tile, for a self-test on any device.
+
+    Paths of raw little-endian float32, each in shape and layout of the entry points' TensorSpec. An image
+    that agrees with `output` to `tolerance_psnr_db` passes, be it made with `condition` or with that of `analyze`.
+    """
+
+    thumbnail: str
+    condition: tuple[str, ...]
+    tile: str
+    output: str
+    tolerance_psnr_db: float
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return (self.thumbnail, *self.condition, self.tile, self.output)
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """The artifact against the clamped float reference on whole photos, [0, 1] RGB, PSNR capped at 120 dB.
+
+    enhance_*: with the float condition instead of the artifact's own, so of the tile network alone.
+    colour_shift_worst: largest |mean difference| of a channel of a photo.
+    """
+
+    photos: int
+    psnr_mean_db: float
+    psnr_worst_db: float
+    enhance_psnr_mean_db: float
+    enhance_psnr_worst_db: float
+    delta_e_2000_mean: float
+    colour_shift_worst: float
+
+
+@dataclass(frozen=True)
+class Source:
+    """The checkpoint that was converted. generator: as `training.generators.build` takes it."""
+
+    name: str
+    sha256: str
+    generator: str
+    config: dict[str, int]
+
+    def __post_init__(self) -> None:
+        _require_sha256(self.sha256)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All that an app or a benchmark must know of an artifact.
+
+    delegation: by entry point; None where the toolchain does not say. tools: package -> version.
+    """
+
+    schema_version: int
+    name: str
+    format: Format
+    precision: Precision
+    files: tuple[ModelFile, ...]
+    entry_points: tuple[EntryPoint, ...]
+    thumbnail_px: int
+    tiling: TilingSpec
+    colour: Literal["sRGB, encoded"]
+    delegation: dict[str, Delegation | None]
+    golden: Golden
+    fidelity: Fidelity
+    source: Source
+    tools: dict[str, str]
+    licence: str
+
+    def __post_init__(self) -> None:
+        _require(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", self.name) is not None,
+                 f"{self.name!r:.80} is not an artifact name")  # fmt: skip
+        _require(1 <= self.thumbnail_px <= SIDE_PX_MAX, f"a thumbnail of {self.thumbnail_px} px is absurd")
+        _require(sorted(point.name for point in self.entry_points) == ["analyze", "enhance"],
+                 "entry_points must be analyze and enhance")  # fmt: skip
+        listed = {file.path for file in self.files}
+        _require(len(listed) == len(self.files), "a file is listed twice")
+        for path in (*(point.file for point in self.entry_points), *self.golden.paths):
+            _require(path in listed, f"{path!r:.80} is not listed in files")
+        analyze, enhance = self.entry_point("analyze"), self.entry_point("enhance")
+        thumbnail, tile = (1, 3, *[self.thumbnail_px] * 2), (1, 3, *[self.tiling.tile_px] * 2)
+        _require([spec.nchw for spec in analyze.inputs] == [thumbnail], "analyze does not take the thumbnail")
+        _require([spec.nchw for spec in enhance.outputs] == [tile], "enhance does not give a tile")
+        _require([spec.nchw for spec in enhance.inputs] == [tile, *(spec.nchw for spec in analyze.outputs)],
+                 "enhance does not take a tile and the condition that analyze gives")  # fmt: skip
+        _require(len(self.golden.condition) == len(analyze.outputs), "golden has not the condition of analyze")
+
+    def entry_point(self, name: str) -> EntryPoint:
+        return next(point for point in self.entry_points if point.name == name)
+
+    @classmethod
+    def parse(cls, text: str, where: str = MANIFEST) -> Manifest:
+        """From JSON text.
+
+        Raises:
+            ArtifactError: not JSON, another schema version, a field missing, unknown or of wrong type or value.
+        """
+        try:
+            record = json.loads(text, parse_constant=_no_constant)
+            version = record.get("schema_version") if isinstance(record, dict) else None
+            _require(version is not True and version == SCHEMA_VERSION,
+                     f"schema version {version!r:.80} is not {SCHEMA_VERSION}")  # fmt: skip
+            manifest: Manifest = _read(cls, record, "manifest")
+        except (ValueError, RecursionError) as error:
+            raise ArtifactError(f"{where}: not a manifest of this release: {error}; convert again") from None
+        return manifest
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def save(self, folder: Path) -> None:
+        """Write `manifest.json` and its checksum into an artifact's folder."""
+        path = write_text(folder / MANIFEST, self.to_json())
+        write_text(folder / CHECKSUM, f"{sha256(path)}  {MANIFEST}\n")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A converted model on disk."""
+
+    folder: Path
+    manifest: Manifest
+
+    @classmethod
+    def load(cls, folder: Path) -> Artifact:
+        """Read and validate the manifest; call `verify` before running anything.
+
+        Raises:
+            ArtifactError: no such artifact, or a manifest that does not hold together.
+        """
+        path = folder / MANIFEST
+        if not path.is_file():
+            raise ArtifactError(f"{path}: no such file; give the folder that a converter (to_*.py) made")
+        if path.stat().st_size > MANIFEST_BYTES_MAX:
+            raise ArtifactError(f"{path}: larger than any manifest; convert again")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise ArtifactError(f"{path}: not UTF-8 text; convert again") from None
+        return cls(folder, Manifest.parse(text, str(path)))
+
+    def verify(self) -> Artifact:
+        """Compare every file with its size and checksum. Returns itself.
+
+        Raises:
+            ArtifactError: names the first file that differs.
+        """
+        try:
+            noted = (self.folder / CHECKSUM).read_bytes()
+        except OSError:
+            noted = b""
+        if noted != f"{sha256(self.folder / MANIFEST)}  {MANIFEST}\n".encode():
+            raise ArtifactError(f"{self.folder / MANIFEST}: differs from its checksum in {CHECKSUM}; convert again")
+        for file in self.manifest.files:
+            if ModelFile.of(self.folder, file.path) != file:
+                raise ArtifactError(f"{self.folder / file.path}: differs from its checksum; convert or copy it again")
+        return self
+
+    def path(self, entry_point: EntryPoint) -> Path:
+        return self.folder / entry_point.file
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _read(kind: Any, value: Any, where: str) -> Any:
+    """A JSON value as the annotated type `kind`: dataclass, tuple, dict, union, Literal or plain.
+
+    Raises:
+        ValueError: wrong type, field missing or unknown, or a value that the type refuses.
+    """
+    wrong = ValueError(f"{where} is {value!r:.80}")
+    origin, arguments = get_origin(kind), get_args(kind)
+    if is_dataclass(kind):
+        return _read_fields(kind, value, where)
+    if origin is Literal:
+        if not isinstance(value, str) or value not in arguments:
+            raise wrong
+        return value
+    if origin in (types.UnionType, typing.Union):  # only `X | None` occurs
+        return None if value is None else _read(arguments[0], value, where)
+    if origin is dict:
+        if not isinstance(value, dict) or len(value) > 100:
+            raise wrong
+        return {key: _read(arguments[1], item, f"{where}.{key:.40}") for key, item in value.items()}
+    if origin is tuple:
+        expected = len(value) if isinstance(value, list) and Ellipsis in arguments else len(arguments)
+        if not isinstance(value, list) or len(value) != expected or expected > 1000:
+            raise wrong
+        return tuple(_read(arguments[0], item, f"{where}[{at}]") for at, item in enumerate(value))
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    if kind is float or not isinstance(value, kind) or isinstance(value, bool):
+        raise wrong
+    return value
+
+
+def _read_fields(kind: Any, value: Any, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise ValueError(f"{where} is {value!r:.80}")
+    hints = typing.get_type_hints(kind)
+    for field in fields(kind):
+        if field.name not in value and field.default is MISSING:
+            raise ValueError(f"{where}.{field.name} is missing")
+    for key in value:
+        if key not in hints:
+            raise ValueError(f"{where} has an unknown field {key!r:.80}")
+    return kind(**{key: _read(hints[key], item, f"{where}.{key}") for key, item in value.items()})
