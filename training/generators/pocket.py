@@ -88,6 +88,8 @@ class Pocket(Generator):
         nn.init.zeros_(self.up.weight)  # a new network is the identity
         nn.init.zeros_(self.up.bias)  # type: ignore[arg-type]
         self.register_buffer("eye", torch.eye(cells).reshape(1, cells, 1, cells, 1), persistent=False)
+        # Multiplying by ones repeats in one delegated operation; Tensor.repeat splits ExecuTorch's delegate.
+        self.register_buffer("ones", torch.ones(1, cells, 1), persistent=False)
         self.thumbnail_px = config.thumbnail_px
         self.tiling = Tiling(halo=config.factor * config.layers, align=config.factor, border="clamp")
 
@@ -100,7 +102,7 @@ class Pocket(Generator):
         size = 3 * self.config.factor**2
         linear = (self.eye * colour[:, 0:9].reshape(-1, 1, 3, 1, 3)).reshape(-1, size, size)
         square = (self.eye * colour[:, 9:18].reshape(-1, 1, 3, 1, 3)).reshape(-1, size, size)
-        offset = colour[:, 18:21].reshape(-1, 1, 3).repeat(1, size // 3, 1).reshape(-1, size, 1, 1)
+        offset = (self.ones * colour[:, 18:21].reshape(-1, 1, 3)).reshape(-1, size, 1, 1)
         return modulation, torch.cat([linear, square], 1), offset
 
     def enhance(self, tile: Tensor, *condition: Tensor) -> Tensor:
