@@ -57,9 +57,9 @@ def draw(seed: int) -> SimulatedPhone:
     rng = np.random.default_rng([seed, 1])
     warmth = rng.uniform(-0.06, 0.06)
     return SimulatedPhone(
-        exposure_ev=rng.uniform(-0.85, -0.35),
+        exposure_ev=rng.uniform(-0.7, -0.25),
         white_balance=(0.90 + warmth, 1.0, 1.12 - warmth),
-        saturation=rng.uniform(0.62, 0.78),
+        saturation=rng.uniform(0.65, 0.8),
         vignetting=rng.uniform(0.15, 0.35),
         blur_px=rng.uniform(0.6, 1.0),
         full_well_electrons=rng.uniform(1500, 4000),
@@ -74,7 +74,7 @@ def draw(seed: int) -> SimulatedPhone:
 def apply(pixels: Pixels, phone: SimulatedPhone, seed: int) -> Pixels:
     """[H, W, 3] uint8 sRGB -> the phone photo, same shape and type; the same arguments give the same bytes."""
     rng = np.random.default_rng([seed, 2])
-    light = _decode(pixels.astype(np.float32) / 255)
+    light = _decode(pixels.astype(np.float32) / np.float32(255))
     light *= np.float32(2.0**phone.exposure_ev) * np.array(phone.white_balance, np.float32)
     grey = light @ np.array([0.2126, 0.7152, 0.0722], np.float32)  # luminance, ITU-R BT.709
     light = grey[..., None] + np.float32(phone.saturation) * (light - grey[..., None])
@@ -107,7 +107,7 @@ def _vignette(height: int, width: int, strength: float) -> npt.NDArray[np.float3
     """[H, W]: 1 in the centre, 1 - strength in the corners."""
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
-    return 1 - np.float32(strength) * (x**2 + y**2) / 2
+    return np.float32(1) - np.float32(strength / 2) * (x**2 + y**2)
 
 
 def _jpeg(pixels: Pixels, quality: int) -> Pixels:
