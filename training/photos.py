@@ -283,7 +283,8 @@ def _encode_tiff(path: Path, photo: Photo) -> None:
     planes = _quantized(photo, photo.bits)
     if photo.bits == 8:
         image = Image.fromarray(planes)
-        image.save(path, "TIFF", compression="tiff_adobe_deflate", icc_profile=icc.srgb_bytes(), exif=photo.exif)
+        compression = None if photo.exif else "tiff_adobe_deflate"  # Pillow 13 fails to write both
+        image.save(path, "TIFF", compression=compression, icc_profile=icc.srgb_bytes(), exif=photo.exif)
         return
     if photo.exif:
         log.warning("EXIF is left out of 16-bit TIFF; PNG keeps it")
