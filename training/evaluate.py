@@ -82,7 +82,7 @@ def load_models(names_or_paths: Sequence[str], device: str) -> list[Model]:
 def choose_pairs(splits: PairSplits, split: str) -> list[PhotoPair]:
     """The pairs of one split, or of all, each once: with DPED's split, calibration is a part of train."""
     wanted = SPLITS if split == "all" else (split,)
-    return list({pair.name: pair for name in wanted for pair in getattr(splits, name)}.values())
+    return list(dict.fromkeys(pair for name in wanted for pair in getattr(splits, name)))
 
 
 def score(models: Sequence[Model], pairs: Sequence[PhotoPair], split: str) -> list[Row]:
@@ -119,7 +119,7 @@ Protocol: {images} photo pairs, split `{split}`, phone side {_simulated(images, 
 Each output against the DSLR photo: whole photo, float, RGB, sRGB-encoded, clamped to [0, 1], not rounded to 8 bit.
 All scores are taken per image and averaged, each image with equal weight; "of mean MSE" is the PSNR of the averaged
 squared error. SSIM: Gaussian window of 11 px, sigma 1.5. MS-SSIM: five scales, as the authors of DPED score it.
-dE 2000: mean CIEDE2000. Colour shift: mean of output minus DSLR photo, range [0, 1]. MAC/px: of the tile network,
+dE 2000: mean CIEDE2000. Colour shift: mean of output minus DSLR photo, in units of the range. MAC/px: of the tile network,
 halo not counted. `identity` is the phone photo as it is.
 """  # fmt: skip
 
@@ -131,14 +131,16 @@ def _simulated(images: int, simulated: int) -> str:
 
 
 def evaluate(args: argparse.Namespace) -> Path:
+    files = [path for path in (args.out / "quality.json", args.json) if path]
+    for path in files:
+        path.parent.mkdir(parents=True, exist_ok=True)  # a path that cannot be written shows before the work
     models = load_models(args.checkpoints, args.device)
     splits = find_pairs(args.pairs, args.phone)
     pairs = usable(choose_pairs(splits, args.split), log.warning)
     rows = score(models, pairs, args.split)
     text = table(rows, splits.description)
-    figures = json.dumps(rows, indent=2, allow_nan=False) + "\n"
-    for path in filter(None, (args.json, args.out / "quality.json")):
-        write_text(path, figures)
+    for path in files:
+        write_text(path, json.dumps(rows, indent=2, allow_nan=False) + "\n")
     write_text(args.out / "quality.md", text)
     print(text)
     return args.out
