@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+log = logging.getLogger("pocket")
+
 
 class UserError(Exception):
     """What went wrong and what to do about it, in one sentence that names the file."""

@@ -1,0 +1,45 @@
+# `make demo` and `make test` do all of their set-up on a fresh machine.
+PYTHON ?= python3
+DEMO := demo
+VENV := .venv
+RUN := $(VENV)/bin/python
+NEEDED_DISK_GB := 12
+
+.PHONY: demo test lint clean pins
+.DELETE_ON_ERROR:
+
+# Train on the embedded sample, score, convert to three formats, measure, render. The last line is the page.
+demo: $(VENV)/ready
+	$(RUN) training/train.py --out $(DEMO)/pocket
+	$(RUN) training/evaluate.py $(DEMO)/pocket --split held-out --out $(DEMO)/quality
+	$(RUN) conversion/to_executorch.py --checkpoint $(DEMO)/pocket --out $(DEMO)/artifacts
+	$(RUN) conversion/to_tflite.py --checkpoint $(DEMO)/pocket --out $(DEMO)/artifacts
+	$(RUN) conversion/to_coreml.py --checkpoint $(DEMO)/pocket --out $(DEMO)/artifacts
+	$(RUN) benchmarks/on_host.py $(DEMO)/artifacts/* --out $(DEMO)/reports
+	$(RUN) benchmarks/render.py $(DEMO)/reports --quality $(DEMO)/quality/quality.json --training $(DEMO)/pocket --out $(DEMO)/page
+
+test: lint
+	$(RUN) -m pytest
+
+lint: $(VENV)/ready
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || \
+		{ echo "Python 3.11 to 3.13 is needed, and $(PYTHON) is $$($(PYTHON) -V 2>&1); name another with make PYTHON=python3.12" >&2; exit 1; }
+	@free_gb=$$(df -Pk . | awk 'NR == 2 {print int($$4 / 1048576)}'); [ -f $@ ] || [ $$free_gb -ge $(NEEDED_DISK_GB) ] || \
+		{ echo "$(NEEDED_DISK_GB) GB of disk are needed for the environment, and $$free_gb GB are free here" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade --constraint constraints.txt pip
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[executorch,tflite,coreml,dev]'
+	@touch $@
+
+clean:
+	rm -rf $(DEMO) runs enhanced
+
+# Renew the pins from the environment as it is, after an upgrade that passed `make test`.
+pins:
+	{ head -1 constraints.txt; $(RUN) -m pip freeze --exclude-editable | sort -f; } > constraints.new && mv constraints.new constraints.txt

@@ -1,0 +1,92 @@
+"""Training batches: what step k sees is a function of the seed and k alone, so a resumed run sees the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from training.commandline import UserError
+from training.pairs import PhotoPair
+from training.tiling import thumbnail
+
+Pixels = npt.NDArray[np.uint8]
+CACHE_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Batch:
+    """phone, dslr: [N, 3, patch, patch]; thumbnail of the whole phone photo: [N, 3, t, t]; all in [0, 1]."""
+
+    phone: Tensor
+    dslr: Tensor
+    thumbnail: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        return Batch(self.phone.to(device), self.dslr.to(device), self.thumbnail.to(device))
+
+
+class Batches(Dataset[tuple[Batch, Batch]]):
+    """Step -> two independent batches: the generator's and the discriminator's.
+
+    A sample is a random crop of a random pair, turned and mirrored at random (which keeps its tone), with the
+    thumbnail of the photo that it is from. Decoded photos are kept in memory up to 1 GiB per worker.
+
+    Raises:
+        UserError: a photo is smaller than a patch.
+    """
+
+    def __init__(self, pairs: Sequence[PhotoPair], steps: int, batch: int, patch_px: int, thumbnail_px: int, seed: int):
+        self.pairs, self.steps, self.batch = list(pairs), steps, batch
+        self.patch_px, self.thumbnail_px, self.seed = patch_px, thumbnail_px, seed
+        self._cache: dict[int, tuple[Pixels, Pixels, Pixels]] = {}
+        self._cached_bytes = 0
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> tuple[Batch, Batch]:
+        random = np.random.default_rng([self.seed, step])
+        return self._draw(random), self._draw(random)
+
+    def _draw(self, random: np.random.Generator) -> Batch:
+        samples = [self._sample(random) for _ in range(self.batch)]
+        return Batch(*(_to_tensor(side) for side in zip(*samples, strict=True)))
+
+    def _sample(self, random: np.random.Generator) -> tuple[Pixels, Pixels, Pixels]:
+        phone, dslr, small = self._load(int(random.integers(len(self.pairs))))
+        patch = self.patch_px
+        top, left = (int(random.integers(side - patch + 1)) for side in phone.shape[:2])
+        turns, mirror = int(random.integers(4)), bool(random.integers(2))
+
+        def turned(image: Pixels) -> Pixels:
+            image = np.rot90(image, turns)
+            return image[:, ::-1] if mirror else image
+
+        crop = np.s_[top : top + patch, left : left + patch]
+        return turned(phone[crop]), turned(dslr[crop]), turned(small)
+
+    def _load(self, index: int) -> tuple[Pixels, Pixels, Pixels]:
+        if index in self._cache:
+            return self._cache[index]
+        pair = self.pairs[index]
+        phone, dslr = pair.load()
+        if min(phone.shape[:2]) < self.patch_px:
+            raise UserError(
+                f"{pair.name}: {phone.shape[1]}x{phone.shape[0]} px is smaller than a patch of {self.patch_px} px; "
+                "remove it or choose a smaller --patch"
+            )
+        loaded = phone, dslr, thumbnail(phone, self.thumbnail_px, self.thumbnail_px)
+        if self._cached_bytes < CACHE_BYTES:
+            self._cached_bytes += phone.nbytes + dslr.nbytes
+            self._cache[index] = loaded
+        return loaded
+
+
+def _to_tensor(images: Sequence[Pixels]) -> Tensor:
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255

@@ -1,0 +1,130 @@
+"""What one training step does: the networks, their optimizers and losses, for each preset."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
+from torch.optim import Adam, Optimizer
+
+from training import losses
+from training.batches import Batch
+from training.commandline import UserError
+from training.discriminator import Discriminator
+from training.generators.base import Generator
+from training.perceptual import load_vgg19
+
+Net = TypeVar("Net", bound=nn.Module)
+PRESETS = ("pixel", *losses.PRESETS)
+
+
+class NotFinite(UserError):
+    """Training has diverged; the weights of the last good step are untouched."""
+
+
+class Recipe(Protocol):
+    """modules and optimizers are all that a resumed run has to restore."""
+
+    modules: dict[str, nn.Module]
+    optimizers: dict[str, Optimizer]
+
+    def step(self, index: int, batch: Batch, other: Batch) -> dict[str, float]:
+        """One step on `batch` (and, for a discriminator, on `other`) -> each loss by name."""
+
+
+def make_recipe(
+    preset: str, fabric: Fabric, generator: Generator, lr: float | None, steps: int, vgg: Path | None
+) -> Recipe:
+    """The recipe of a preset; `lr` None takes the preset's own."""
+    if preset == "pixel":
+        return PixelRecipe(fabric, generator, lr or 2e-3, steps)
+    return PaperRecipe(fabric, generator, losses.PRESETS[preset], lr or 5e-4, vgg)
+
+
+class PixelRecipe:
+    """Mean absolute error, Adam, the rate falling to zero along a cosine."""
+
+    def __init__(self, fabric: Fabric, generator: Generator, lr: float, steps: int):
+        self.fabric, self.lr, self.steps = fabric, lr, steps
+        self.generator, self.adam = _set_up(fabric, generator, lr)
+        self.modules = {"generator": self.generator}
+        self.optimizers = {"generator": self.adam}
+
+    def step(self, index: int, batch: Batch, other: Batch) -> dict[str, float]:
+        for group in self.adam.param_groups:
+            group["lr"] = self.lr * (1 + math.cos(math.pi * index / self.steps)) / 2
+        loss = F.l1_loss(self.generator(batch.phone, batch.thumbnail).float(), batch.dslr)
+        _descend(self.fabric, self.adam, loss, {"l1": loss}, index)
+        return {"l1": loss.item()}
+
+
+class PaperRecipe:
+    """DPED: content, texture, colour and TV for the generator; then a step of the discriminator on another batch."""
+
+    def __init__(self, fabric: Fabric, generator: Generator, weights: losses.LossWeights, lr: float, vgg: Path | None):
+        self.fabric, self.weights = fabric, weights
+        self.generator, self.generator_adam = _set_up(fabric, generator, lr)
+        self.discriminator, self.discriminator_adam = _set_up(fabric, Discriminator(), lr)
+        self.vgg = fabric.to_device(_channels_last(load_vgg19(vgg)))
+        self.modules = {"generator": self.generator, "discriminator": self.discriminator}
+        self.optimizers = {"generator": self.generator_adam, "discriminator": self.discriminator_adam}
+
+    def step(self, index: int, batch: Batch, other: Batch) -> dict[str, float]:
+        enhanced = self.generator(batch.phone, batch.thumbnail).float()
+        with self.fabric.autocast():
+            features = self.vgg(enhanced).float()
+            with torch.no_grad():
+                dslr_features = self.vgg(batch.dslr).float()
+        self.discriminator.requires_grad_(False)
+        terms = {
+            "content": losses.content_loss(features, dslr_features),
+            "texture": losses.texture_loss(self.discriminator(enhanced)),
+            "colour": losses.colour_loss(enhanced, batch.dslr),
+            "tv": losses.tv_loss(enhanced),
+        }
+        total = sum(getattr(self.weights, name) * term for name, term in terms.items())
+        assert isinstance(total, Tensor)
+        _descend(self.fabric, self.generator_adam, total, terms, index)
+
+        # Each patch of the discriminator's batch is the DSLR's or an enhanced one at random.
+        self.discriminator.requires_grad_(True)
+        with torch.no_grad():
+            enhanced = self.generator(other.phone, other.thumbnail).float()
+        coin = torch.Generator().manual_seed(index)
+        is_dslr = torch.randint(2, (len(enhanced),), generator=coin).bool().to(enhanced.device)
+        logits = self.discriminator(torch.where(is_dslr.view(-1, 1, 1, 1), other.dslr, enhanced))
+        cross_entropy = losses.discriminator_loss(logits, is_dslr)
+        _descend(self.fabric, self.discriminator_adam, cross_entropy, {"discriminator": cross_entropy}, index)
+        accuracy = (logits.argmax(1) == (~is_dslr).long()).float().mean()
+        named = {**terms, "total": total, "discriminator": cross_entropy / len(logits), "accuracy": accuracy}
+        return {name: term.item() for name, term in named.items()}
+
+
+def _channels_last(module: Net) -> Net:
+    """Convolutions run twice as fast on the CPU in this layout."""
+    convert_conv2d_weight_memory_format(module, torch.channels_last)
+    return module
+
+
+def _set_up(fabric: Fabric, module: nn.Module, lr: float) -> tuple[nn.Module, Optimizer]:
+    module = _channels_last(module)
+    wrapped, optimizer = fabric.setup(module, Adam(module.parameters(), lr=lr))
+    return wrapped, optimizer
+
+
+def _descend(fabric: Fabric, optimizer: Optimizer, loss: Tensor, terms: dict[str, Tensor], step: int) -> None:
+    if not torch.isfinite(loss):
+        values = ", ".join(f"{name} {term.item():.4g}" for name, term in terms.items())
+        raise NotFinite(
+            f"step {step}: the loss is not a finite number ({values}); the last good checkpoint is kept: "
+            "run again with a smaller --lr and another --out"
+        )
+    optimizer.zero_grad()
+    fabric.backward(loss)
+    optimizer.step()

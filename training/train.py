@@ -1,0 +1,189 @@
+"""python training/train.py
+
+Trains a generator from phone/DSLR pairs. Without flags: the Pocket generator on the embedded sample, in minutes
+on two cores. `--generator dped --preset code --pairs dped` trains the paper's with all four of its losses.
+The same command again resumes a run that was interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from training import generators, resume
+from training.batches import Batches
+from training.checkpoint import Checkpoint, CheckpointError
+from training.commandline import log, run
+from training.enhancer import TorchEngine
+from training.files import write_text
+from training.generators.base import Generator
+from training.metrics import mse, mse_to_psnr
+from training.pairs import PhotoPair, find_pairs, usable
+from training.recipes import PRESETS, make_recipe
+
+EMA_DECAY = 0.999
+SHEET_PHOTOS, SHEET_PX = 4, 256
+
+
+def parse() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="train.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--pairs", type=Path, help="DPED root, or a folder with <phone>/ and canon/ (default: the embedded sample)")
+    add("--phone", default="iphone", help="which phone of a DPED root (default: %(default)s)")
+    add("--generator", choices=generators.NAMES, default="pocket", help="(default: %(default)s)")
+    add("--preset", choices=PRESETS, help="losses: pixel is mean absolute error; code and paper are DPED's four terms "
+        "with the weights of the authors' code or of the paper (default: pixel for pocket, else code)")  # fmt: skip
+    add("--steps", type=int, default=2000, help="optimizer steps (default: %(default)s)")
+    add("--minutes", type=float, help="stop after this time, too, summed over resumed runs")
+    add("--batch", type=int, default=16, help="patches per step; the paper's is 50 (default: %(default)s)")
+    add("--patch", type=int, default=100, help="side of a patch in px (default: %(default)s, as in DPED)")
+    add("--lr", type=float, help="learning rate of Adam (default: 2e-3 for pixel, else 5e-4)")
+    add("--seed", type=int, default=0, help="(default: %(default)s)")
+    add("--validate-every", type=int, default=200, help="steps between validations and saves (default: %(default)s)")
+    add("--vgg", type=Path, help="imagenet-vgg-verydeep-19.mat for the content loss (default: the installed copy)")
+    add("--accelerator", choices=("auto", "cpu", "cuda"), default="auto", help="(default: %(default)s)")
+    add("--precision", choices=("32-true", "bf16-mixed"), default="32-true", help="(default: %(default)s)")
+    add("--workers", type=int, default=0, help="processes that read photos (default: in the training process)")
+    add("--out", type=Path, help="folder of the run (default: runs/<generator>)")
+    return parser
+
+
+def train(args: argparse.Namespace) -> Path:
+    out: Path = args.out or Path("runs") / args.generator
+    preset: str = args.preset or ("pixel" if args.generator == "pocket" else "code")
+    out.mkdir(parents=True, exist_ok=True)
+
+    splits = find_pairs(args.pairs, args.phone, args.seed)
+    log.info("%s", splits.description)
+    pairs, validation = usable(splits.train, log.warning), usable(splits.validation, log.warning)
+
+    fabric = Fabric(accelerator=args.accelerator, devices=1, precision=args.precision)
+    torch.manual_seed(args.seed)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    generator = generators.build(args.generator)
+    recipe = make_recipe(preset, fabric, generator, args.lr, args.steps, args.vgg)
+    ema = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))  # type: ignore[no-untyped-call]
+    averaged = cast(Generator, ema.module)
+
+    settings = {name: str(value) for name, value in sorted(vars(args).items()) if name not in ("out", "minutes")}
+    state_file, log_file = out / "resume.safetensors", out / "log.jsonl"
+    modules = {**recipe.modules, "ema": ema}
+    start, minutes_before, rows = 0, 0.0, []
+    if state_file.exists():
+        header = resume.load(state_file, modules, recipe.optimizers)
+        if header["settings"] != settings:
+            raise CheckpointError(f"{out}: holds a run with other settings; choose another --out or remove it")
+        start, minutes_before, rows = header["step"], header["minutes"], header["rows"]
+        log.info("resuming at step %d", start)
+
+    batches = Batches(pairs, args.steps, args.batch, args.patch, generator.thumbnail_px, args.seed)
+    loader = DataLoader(batches, batch_size=None, sampler=range(start, args.steps), num_workers=args.workers)
+    writer = SummaryWriter(str(out / "tensorboard"), purge_step=start)
+    bar = tqdm(total=args.steps, initial=start, unit="step", desc=f"training {args.generator}", mininterval=1)
+    began, step, sums = time.monotonic(), start, _Means()
+
+    def minutes() -> float:
+        return minutes_before + (time.monotonic() - began) / 60
+
+    with logging_redirect_tqdm(), bar, writer:
+        for step, (batch, other) in enumerate(loader, start + 1):
+            named = recipe.step(step - 1, batch.to(fabric.device), other.to(fabric.device))
+            ema.update_parameters(generator)
+            sums.add(named)
+            bar.update()
+            images_per_s = (step - start) * args.batch / (time.monotonic() - began)
+            bar.set_postfix(
+                {"images/s": f"{images_per_s:.1f}", **{k: f"{v:.4g}" for k, v in named.items()}}, refresh=False
+            )
+            last = step == args.steps or (args.minutes is not None and minutes() >= args.minutes)
+            if last or step % args.validate_every == 0:
+                scores = validate(averaged, validation, writer, step)
+                row = {"step": step, "minutes": minutes(), "images_per_s": images_per_s, "loss": sums.take(), **scores}
+                rows.append(row)
+                _scalars(writer, row)
+                write_text(log_file, "".join(json.dumps(row) + "\n" for row in rows))
+                header = {"step": step, "minutes": minutes(), "settings": settings, "rows": rows}
+                resume.save(state_file, modules, recipe.optimizers, header)
+                log.info("step %d: validation %.2f dB (phone photo %.2f)", step, scores["psnr_mean_of_images_db"],
+                         scores["identity_psnr_mean_of_images_db"])  # fmt: skip
+            if last:
+                break
+
+    licences = sorted({pair.licence for pair in pairs})
+    checkpoint = Checkpoint(
+        averaged.eval(),
+        licence="trained on photos of these licences: " + "; ".join(licences),
+        scores={"validation": rows[-1]} if rows else {},
+        provenance={"settings": settings, "preset": preset, "pairs": splits.description, "steps": step},
+        name=out.name,
+    )
+    return checkpoint.save(out / "checkpoint.safetensors")
+
+
+@torch.inference_mode()
+def validate(generator: Generator, pairs: Sequence[PhotoPair], writer: SummaryWriter, step: int) -> dict[str, float]:
+    """Quality of whole outputs, clamped, against the DSLR side; draws phone | enhanced | DSLR sheets."""
+    engine = TorchEngine(generator, next(generator.parameters()).device.type)
+    errors, before = [], []
+    for k, pair in enumerate(pairs):
+        phone, dslr = (side.astype(np.float32) / np.float32(255) for side in pair.load())
+        enhanced = engine.whole(phone)
+        errors.append(mse(enhanced, dslr))
+        before.append(mse(phone, dslr))
+        if k < SHEET_PHOTOS:
+            row = np.concatenate([image[:SHEET_PX, :SHEET_PX] for image in (phone, enhanced, dslr)], axis=1)
+            writer.add_image(f"phone, enhanced, DSLR/{k}", row, step, dataformats="HWC")
+    generator.train()
+    return {
+        "psnr_mean_of_images_db": float(np.mean([mse_to_psnr(error) for error in errors])),
+        "psnr_of_mean_mse_db": mse_to_psnr(float(np.mean(errors))),
+        "identity_psnr_mean_of_images_db": float(np.mean([mse_to_psnr(error) for error in before])),
+    }
+
+
+class _Means:
+    """Means of each loss since the last validation."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._count = 0
+
+    def add(self, named: dict[str, float]) -> None:
+        self._sums = {name: self._sums.get(name, 0.0) + value for name, value in named.items()}
+        self._count += 1
+
+    def take(self) -> dict[str, float]:
+        means = {name: total / self._count for name, total in self._sums.items()}
+        self._sums, self._count = {}, 0
+        return means
+
+
+def _scalars(writer: SummaryWriter, row: dict[str, Any]) -> None:
+    for name, value in row.items():
+        if name == "loss":
+            writer.add_scalars("loss", value, row["step"])
+        elif name != "step":
+            writer.add_scalar(name, value, row["step"])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run(parse(), train, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
