@@ -202,7 +202,7 @@ def _unique_names(wanted: Sequence[str]) -> list[str]:
 
 def _phone_folder(root: Path, phone: str) -> Path:
     """The one named `phone`, else the only other folder beside `canon/`."""
-    if (root / phone).is_dir():
+    if phone != DSLR_FOLDER and (root / phone).is_dir():
         return root / phone
     others = [f for f in root.iterdir() if f.is_dir() and f.name != DSLR_FOLDER and not f.name.startswith(".")]
     if len(others) != 1:
