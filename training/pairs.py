@@ -94,7 +94,8 @@ def find_pairs(root: Path | None, phone: str = "iphone", seed: int = 0) -> PairS
 
     With DPED's own split, train and validation are complete, so that figures compare with published ones;
     calibration is drawn from train and fidelity from validation by `seed`. All other pairs are split into four
-    disjoint parts by a hash of their names, so that photos which are added later move hardly any.
+    disjoint parts by a hash of their names alone: every script, run with any seed, holds out the same ones, and
+    photos that are added later move hardly any.
 
     Args:
         phone: which phone folder, when there are several ("iphone", "blackberry", "sony").
@@ -111,7 +112,7 @@ def find_pairs(root: Path | None, phone: str = "iphone", seed: int = 0) -> PairS
             return _dped_splits(dped, phone, seed)
     if (root / DSLR_FOLDER).is_dir():
         pairs = two_folders(_phone_folder(root, phone), root / DSLR_FOLDER)
-        return _hashed_splits(pairs, f"{len(pairs)} pairs of {printable(root)}, split by a hash of their names", seed)
+        return _hashed_splits(pairs, f"{len(pairs)} pairs of {printable(root)}, split by a hash of their names")
     others = ", ".join(sorted(printable(f.parent.name) for f in root.glob("*/training_data"))) or "none"
     raise PairError(
         f"{printable(root)}: holds neither {phone}/training_data/ nor {DSLR_FOLDER}/ beside a phone folder "
@@ -213,7 +214,7 @@ def _phone_folder(root: Path, phone: str) -> Path:
     return others[0]
 
 
-def _hash(name: str, seed: int) -> float:
+def _hash(name: str, seed: int = 0) -> float:
     """A number in [0, 1) that depends on nothing but the name and the seed."""
     digest = hashlib.sha256(f"{seed}:{name}".encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
@@ -233,7 +234,7 @@ def _dped_splits(folder: Path, phone: str, seed: int) -> PairSplits:
     patches = folder / "test_data" / "patches"
     if not patches.is_dir():
         return _hashed_splits(
-            train, f"{len(train)} DPED training pairs of {printable(folder)}, split by a hash of their names", seed
+            train, f"{len(train)} DPED training pairs of {printable(folder)}, split by a hash of their names"
         )
     validation = two_folders(_phone_folder(patches, phone), patches / DSLR_FOLDER, licence)
     calibration, fidelity = _draw(train, CALIBRATION_PAIRS, seed), _draw(validation, FIDELITY_PAIRS, seed)
@@ -244,17 +245,17 @@ def _dped_splits(folder: Path, phone: str, seed: int) -> PairSplits:
     )  # fmt: skip
 
 
-def _hashed_splits(pairs: list[PhotoPair], description: str, seed: int) -> PairSplits:
+def _hashed_splits(pairs: list[PhotoPair], description: str) -> PairSplits:
     if len(pairs) < len(SHARES):
         raise PairError(
             f"{printable(Path(pairs[0].dslr).parent)}: {len(pairs)} photo pairs cannot be split into "
             f"{', '.join(SHARES)}; add some until there are at least {len(SHARES)}"
         )
-    by_hash = sorted(pairs, key=lambda pair: _hash(pair.name, seed))
+    by_hash = sorted(pairs, key=lambda pair: _hash(pair.name))
     splits: dict[str, list[PhotoPair]] = {}
     lower = 0.0
     for split, share in SHARES.items():
-        splits[split] = [pair for pair in by_hash if lower <= _hash(pair.name, seed) < lower + share + 1e-9]
+        splits[split] = [pair for pair in by_hash if lower <= _hash(pair.name) < lower + share + 1e-9]
         lower += share
     for split in SHARES:  # a split that no name fell into takes one from the largest
         if not splits[split]:
@@ -280,5 +281,5 @@ def _variants(photo: SamplePhoto) -> list[PhotoPair]:
     """Several simulated phone photos of one sample photo, each by its own seed."""
     path = photo.path()
     count = TRAIN_VARIANTS if photo.split == "train" else HELD_OUT_VARIANTS
-    first_seed = int(_hash(photo.name, 0) * 2**31)
+    first_seed = int(_hash(photo.name) * 2**31)
     return [PhotoPair(f"simulated/{photo.name}-{k}", first_seed + k, path, photo.licence) for k in range(count)]
