@@ -120,7 +120,8 @@ Each output against the DSLR photo: whole photo, float, RGB, sRGB-encoded, clamp
 All scores are taken per image and averaged, each image with equal weight; "of mean MSE" is the PSNR of the averaged
 squared error. SSIM: Gaussian window of 11 px, sigma 1.5. MS-SSIM: five scales, as the authors of DPED score it.
 dE 2000: mean CIEDE2000. Colour shift: mean of output minus DSLR photo, in units of the range. MAC/px: of the tile
-network, halo not counted. Photos above {WHOLE_PX / 1e6:g} MP run in tiles under the whole photo's condition. `identity` is the phone photo as it is.
+network, halo not counted. Photos above {WHOLE_PX / 1e6:g} MP run in tiles under the whole photo's condition.
+`identity` is the phone photo as it is.
 """  # fmt: skip
 
 
