@@ -1,0 +1,235 @@
+"""The path that all targets share: verify, measure, judge, write the report and what the artifact produced.
+
+A target supplies `measure(artifact, photos, protocol) -> Measurement`, all else is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from tqdm import tqdm
+
+from benchmarks.latency import summarize
+from benchmarks.report import (
+    SCHEMA_VERSION,
+    ArtifactFacts,
+    Fidelity,
+    LatencyVerdict,
+    PhotoFidelity,
+    Pictures,
+    Protocol,
+    Report,
+    Target,
+    Timing,
+    Verdict,
+)
+from conversion.artifact import Artifact, Precision
+from conversion.fidelity import FLOORS, enhance_by
+from training import metrics
+from training.checkpoint import Checkpoint
+from training.commandline import UserError
+from training.enhancer import TorchEngine
+from training.files import replacing
+from training.tiling import to_uint8
+
+Array = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
+ERROR_AMPLIFICATION = 32  # one for all artifacts, so that maps compare; 8 grey levels of error are white
+
+
+class BenchError(UserError):
+    """An artifact cannot be measured; the message names it and the remedy."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """An oriented sRGB photo [H, W, 3] uint8, and its DSLR partner where there is one."""
+
+    name: str
+    simulated: bool
+    phone: Pixels
+    dslr: Pixels | None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a target hands back.
+
+    outputs: per photo [H, W, 3] float32 in [0, 1].
+    load_s, analyze_s, enhance_s: samples in seconds, empty where the target has no meaningful time.
+    compute_unit: what did the work. memory in 10^6 bytes, resident; None where unknown.
+    """
+
+    outputs: tuple[Array, ...]
+    load_s: tuple[float, ...]
+    analyze_s: tuple[float, ...]
+    enhance_s: tuple[float, ...]
+    peak_memory_mb: float | None
+    baseline_memory_mb: float | None
+    compute_unit: str
+    tool_versions: dict[str, str]
+
+
+Measure = Callable[[Artifact, Sequence[Photo], Protocol], Measurement]
+
+
+def bench(
+    artifact: Artifact,
+    reference: Checkpoint,
+    photos: Sequence[Photo],
+    target: Target,
+    protocol: Protocol,
+    measure: Measure,
+    folder: Path,
+) -> Report:
+    """Measure one artifact on one target; writes `<artifact>__<target>.json` and pictures into `folder`.
+
+    Args:
+        reference: the checkpoint that the artifact was made from.
+
+    Raises:
+        BenchError: the checkpoint is another one, or a photo is too small for the artifact.
+        ArtifactError: a file differs from its checksum.
+    """
+    manifest = artifact.verify().manifest
+    if reference.sha256 != manifest.source.sha256:
+        raise BenchError(
+            f"{artifact.folder}: was made from another checkpoint ({manifest.source.name}, sha256 "
+            f"{manifest.source.sha256[:12]}) than {reference.name}; give that one with --checkpoint"
+        )
+    for photo in photos:
+        if manifest.tiling.border == "shift" and min(photo.phone.shape[:2]) < manifest.tiling.tile_px:
+            raise BenchError(
+                f"{photo.name}: is smaller than a tile of {artifact.folder} ({manifest.tiling.tile_px} px); "
+                "give larger photos"
+            )
+    measurement = measure(artifact, photos, protocol)
+    float_engine, tile_px = TorchEngine(reference.generator), manifest.tiling.tile_px
+    references = [
+        enhance_by(float_engine, photo.phone.astype(np.float32) / np.float32(255), reference.generator, tile_px)
+        for photo in tqdm(photos, desc="float reference", unit="photo")
+    ]
+    fidelity = compare(photos, measurement.outputs, references, manifest.precision)
+    if not measurement.enhance_s:
+        protocol = replace(protocol, warm_up_runs=0, runs=0)
+    report = Report(
+        schema_version=SCHEMA_VERSION,
+        artifact=artifact_facts(artifact),
+        target=replace(target, compute_unit_actual=measurement.compute_unit),
+        protocol=protocol,
+        timing=timing(measurement, tile_px - 2 * manifest.tiling.halo_px),
+        peak_memory_mb=measurement.peak_memory_mb,
+        baseline_memory_mb=measurement.baseline_memory_mb,
+        fidelity=fidelity,
+        verdict=judge(fidelity, target, measurement, protocol),
+        tool_versions=measurement.tool_versions,
+        date=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        pictures=(),
+    )
+    pictures = [
+        write_pictures(folder, f"{report.stem}/{at}", *shown)
+        for at, shown in enumerate(zip(photos, measurement.outputs, references, strict=True))
+    ]
+    report = replace(report, pictures=tuple(pictures))
+    report.save(folder)
+    return report
+
+
+def artifact_facts(artifact: Artifact) -> ArtifactFacts:
+    manifest = artifact.manifest
+    models = {point.file for point in manifest.entry_points}
+    delegation = manifest.delegation.get("enhance")
+    return ArtifactFacts(
+        name=manifest.name,
+        format=manifest.format,
+        precision=manifest.precision,
+        bytes=sum(file.bytes for file in manifest.files if file.path in models),
+        sha256={file.path: file.sha256 for file in manifest.files},
+        source_checkpoint_sha256=manifest.source.sha256,
+        tile_px=manifest.tiling.tile_px,
+        halo_px=manifest.tiling.halo_px,
+        delegated_nodes=delegation.delegated if delegation else None,
+        total_nodes=delegation.total if delegation else None,
+    )
+
+
+def compare(
+    photos: Sequence[Photo], outputs: Sequence[Array], references: Sequence[Array], precision: Precision
+) -> Fidelity:
+    """Outputs against references, whole photos [H, W, 3] in [0, 1]."""
+    compared = tuple(
+        PhotoFidelity(
+            photo=photo.name,
+            simulated=photo.simulated,
+            height_px=photo.phone.shape[0],
+            width_px=photo.phone.shape[1],
+            psnr_db=metrics.psnr(output, reference),
+            ssim=metrics.ssim(output, reference),
+            delta_e_2000=metrics.delta_e(output, reference),
+            colour_shift=metrics.colour_shift(output, reference),
+        )
+        for photo, output, reference in zip(photos, outputs, references, strict=True)
+    )
+    floor = FLOORS[precision]
+    return Fidelity(
+        psnr_db_mean=float(np.mean([photo.psnr_db for photo in compared])),
+        psnr_db_worst=min(photo.psnr_db for photo in compared),
+        psnr_db_mean_floor=float(floor.mean_db),
+        psnr_db_worst_floor=float(floor.worst_db),
+        ssim_mean=float(np.mean([photo.ssim for photo in compared])),
+        delta_e_2000_mean=float(np.mean([photo.delta_e_2000 for photo in compared])),
+        colour_shift_worst=max(abs(part) for photo in compared for part in photo.colour_shift),
+        photos=compared,
+    )
+
+
+def timing(measurement: Measurement, kept_px: int) -> Timing | None:
+    """Figures of a measurement whose tiles keep kept_px x kept_px; None where it was not timed."""
+    if not measurement.enhance_s:
+        return None
+    enhance = summarize(measurement.enhance_s)
+    return Timing(
+        load_time_ms=summarize(measurement.load_s).p50_ms,
+        analyze=summarize(measurement.analyze_s),
+        enhance_tile=enhance,
+        enhance_ms_per_megapixel=enhance.p50_ms / (kept_px**2 / 1e6),
+    )
+
+
+def judge(fidelity: Fidelity, target: Target, measurement: Measurement, protocol: Protocol) -> Verdict:
+    reasons = [
+        f"{what} {value:.2f} dB is below the floor of {floor:g} dB"
+        for what, value, floor in [
+            ("mean PSNR", fidelity.psnr_db_mean, fidelity.psnr_db_mean_floor),
+            ("worst PSNR", fidelity.psnr_db_worst, fidelity.psnr_db_worst_floor),
+        ]
+        if not value >= floor  # so that NaN fails
+    ]
+    latency: LatencyVerdict = "valid" if target.kind == "physical" else "unranked"
+    if not measurement.enhance_s:
+        latency = "evaluator: fidelity only"
+    return Verdict("fail" if reasons else "pass", latency, tuple(reasons))
+
+
+def write_pictures(folder: Path, stem: str, photo: Photo, output: Array, reference: Array) -> Pictures:
+    """PNG files `<stem>-<role>.png` below `folder`."""
+    shown = {
+        "before": photo.phone,
+        "after": to_uint8(output),
+        "reference": to_uint8(reference),
+        "error_map": to_uint8(np.abs(output - reference) * ERROR_AMPLIFICATION),
+    }
+    if photo.dslr is not None:
+        shown["dslr"] = photo.dslr
+    paths = {role: f"{stem}-{role}.png" for role in shown}
+    for role, pixels in shown.items():
+        with replacing(folder / paths[role]) as temporary:
+            Image.fromarray(pixels).save(temporary, "PNG")
+    return Pictures(photo.name, paths["before"], paths["after"], paths["reference"], paths["error_map"],
+                    ERROR_AMPLIFICATION, paths.get("dslr"))  # fmt: skip

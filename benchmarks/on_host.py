@@ -1,0 +1,180 @@
+"""python benchmarks/on_host.py ARTIFACT_FOLDER... [--checkpoint NAME_OR_PATH] [--photos DIR] [--out runs/reports]
+
+One report per artifact, measured on this machine, each artifact in a fresh process. ExecuTorch and TFLite are timed;
+a Core ML package runs in an evaluator of its program, which proves its fidelity and has no meaningful latency.
+Exit code 1 if an artifact is below its floor; the reports are written all the same and say so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import logging
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.bench import BenchError, Measurement, Photo, bench
+from benchmarks.report import Protocol, Target
+from conversion.artifact import Artifact
+from conversion.convert import TRAINED
+from training.checkpoint import Checkpoint, released
+from training.commandline import run
+from training.pairs import PHOTO_SUFFIXES, find_pairs
+from training.photos import PhotoError, printable, read_pixels
+
+log = logging.getLogger(__name__)
+
+RUNTIMES = {"executorch": "executorch", "tflite": "ai-edge-litert", "coreml": "coremltools"}  # format -> package
+EVALUATOR = "MIL evaluator in Python"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="on_host.py", description="Artifacts -> reports, measured on this machine.")
+    parser.add_argument("artifacts", type=Path, nargs="+", metavar="ARTIFACT_FOLDER", help="what a to_*.py made")
+    parser.add_argument("--checkpoint", action="append", default=[], metavar="NAME_OR_PATH",
+                        help="what the artifacts were made from, for the float reference; releases are found by "
+                        "themselves; give it once for each checkpoint")  # fmt: skip
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--photos", type=Path, metavar="DIR", help="photos to compare (default: the embedded sample)")
+    source.add_argument("--pairs", type=Path, metavar="DIR", help="photo pairs, of which the fidelity split is used")
+    parser.add_argument("--threads", type=int, default=2, help="of the runtime (%(default)s)")
+    parser.add_argument("--warm-up", type=int, default=3, metavar="N", help="runs that do not count (%(default)s)")
+    parser.add_argument("--runs", type=int, default=20, help="timed runs per entry point (%(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("runs/reports"), metavar="FOLDER",
+                        help="where reports and pictures go (%(default)s)")  # fmt: skip
+    return run(parser, body, argv)
+
+
+def body(args: argparse.Namespace) -> Path:
+    if min(args.threads, args.runs) < 1 or args.warm_up < 0:
+        raise BenchError("--threads and --runs must be at least 1 and --warm-up not negative")
+    artifacts = [Artifact.load(folder) for folder in args.artifacts]
+    references = find_references(artifacts, args.checkpoint)
+    photos = read_photos(args.photos) if args.photos else read_pairs(args.pairs)
+    protocol = Protocol(args.warm_up, args.runs, args.threads, cool_down_s=0.0)
+    target = this_machine()
+    failed = []
+    for artifact, reference in zip(artifacts, references, strict=True):
+        log.info("%s: %d photos", artifact.manifest.name, len(photos))
+        report = bench(artifact, reference, photos, target, protocol, measure, args.out)
+        fidelity = report.fidelity
+        log.info("  %s: PSNR to float %.2f dB mean, %.2f dB worst", report.verdict.fidelity, fidelity.psnr_db_mean,
+                 fidelity.psnr_db_worst)  # fmt: skip
+        if report.verdict.fidelity == "fail":
+            failed.append(f"{report.artifact.name} ({'; '.join(report.verdict.reasons)})")
+    if failed:
+        raise BenchError(f"{args.out}: reports are written, but {len(failed)} of {len(artifacts)} artifacts fail: "
+                         f"{', '.join(failed)}; convert again or choose another precision")  # fmt: skip
+    return args.out
+
+
+def measure(artifact: Artifact, photos: Sequence[Photo], protocol: Protocol) -> Measurement:
+    """Run an artifact in a process of its own.
+
+    Raises:
+        BenchError: the process failed or crashed.
+    """
+    evaluated = artifact.manifest.format == "coreml"
+    with tempfile.TemporaryDirectory(prefix="pocket-dslr-") as name:
+        folder = Path(name)
+        request = {
+            "artifact": str(artifact.folder.resolve()),
+            "photos": len(photos),
+            "threads": protocol.threads,
+            "warm_up_runs": protocol.warm_up_runs,
+            "runs": 0 if evaluated else protocol.runs,
+            "cool_down_s": protocol.cool_down_s,
+        }
+        (folder / "request.json").write_text(json.dumps(request))
+        for at, photo in enumerate(photos):
+            np.save(folder / f"{at}.npy", photo.phone)
+        command = [sys.executable, "-m", "benchmarks.host_process", str(folder)]
+        process = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        if process.returncode:
+            said = (process.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            how = f"crashed by signal {-process.returncode}" if process.returncode < 0 else "failed"
+            raise BenchError(f"{artifact.folder}: its process {how}: {said}")
+        result = json.loads((folder / "result.json").read_text())
+        outputs = tuple(np.load(folder / f"{at}.out.npy", allow_pickle=False) for at in range(len(photos)))
+    return Measurement(
+        outputs=outputs,
+        load_s=tuple(result["load_s"]),
+        analyze_s=tuple(result["analyze_s"]),
+        enhance_s=tuple(result["enhance_s"]),
+        peak_memory_mb=result["peak_mb"],
+        baseline_memory_mb=result["baseline_mb"],
+        compute_unit=EVALUATOR if evaluated else "cpu",
+        tool_versions=tool_versions(RUNTIMES[artifact.manifest.format]),
+    )
+
+
+def tool_versions(runtime: str) -> dict[str, str]:
+    packages = {package: importlib.metadata.version(package) for package in (runtime, "numpy", "torch")}
+    return {"python": platform.python_version(), **packages}
+
+
+def this_machine() -> Target:
+    cpu = platform.processor() or platform.machine()
+    system = f"{platform.system()} {platform.release()}"
+    if sys.platform == "linux":
+        models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+        cpu = models[0].partition(":")[2].strip() if models else cpu
+        system = platform.freedesktop_os_release().get("PRETTY_NAME", system)
+    elif sys.platform == "darwin":
+        system = f"macOS {platform.mac_ver()[0]}"
+    return Target("host", f"host-{platform.machine()}", cpu, system, "cpu", "cpu")
+
+
+def find_references(artifacts: Sequence[Artifact], given: Sequence[str]) -> list[Checkpoint]:
+    """The checkpoint that each artifact was made from, by its sha256: of those given, those released, and
+    what train.py made last.
+
+    Raises:
+        BenchError: an artifact's checkpoint is not among them.
+    """
+    just_trained = [str(TRAINED)] if TRAINED.is_dir() else []
+    known = {c.sha256: c for c in map(Checkpoint.load, [*released(), *just_trained, *given])}
+    for artifact in artifacts:
+        source = artifact.manifest.source
+        if source.sha256 not in known:
+            raise BenchError(f"{artifact.folder}: was made from {source.name}, sha256 {source.sha256[:12]}, which is "
+                             "not at hand; give that checkpoint with --checkpoint")  # fmt: skip
+    return [known[artifact.manifest.source.sha256] for artifact in artifacts]
+
+
+def read_pairs(root: Path | None) -> list[Photo]:
+    """The fidelity split of photo pairs, or of the embedded sample."""
+    return [Photo(pair.name, pair.simulated, *pair.load()) for pair in find_pairs(root).fidelity]
+
+
+def read_photos(folder: Path) -> list[Photo]:
+    """All photos of a folder; those that cannot be decoded are named, counted and passed over.
+
+    Raises:
+        BenchError: no photo at all.
+    """
+    if not folder.is_dir():
+        raise BenchError(f"{folder}: no such folder; give one with photos")
+    photos, broken = [], 0
+    for path in sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES):
+        try:
+            photos.append(Photo(printable(path.name), False, read_pixels(path), None))
+        except PhotoError as error:
+            broken += 1
+            log.warning("passed over: %s", error)
+    if broken:
+        log.warning("%d photos of %s passed over", broken, folder)
+    if not photos:
+        raise BenchError(f"{folder}: no photo in it that can be decoded; give a folder with photos")
+    return photos
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

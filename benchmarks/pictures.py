@@ -1,0 +1,161 @@
+"""What a page shows of each photo: the pictures of reports, grouped by photo and embedded as data URIs."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from benchmarks.report import PhotoFidelity, Pictures, Report
+from training.commandline import UserError
+
+FORMATS = {"executorch": "ExecuTorch", "tflite": "TFLite", "coreml": "Core ML"}
+LONGEST_SIDE_PX = 900
+LARGEST_PICTURE_PX = 100_000_000
+PHOTOS_SHOWN = 24
+
+
+class PictureError(UserError):
+    """A picture of a report cannot be shown; the message names the file."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One embedded picture; scale < 1 says that it was made smaller."""
+
+    uri: str
+    width: int
+    height: int
+    scale: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the right half of a slider can show."""
+
+    label: str
+    alt: str
+    picture: Picture
+    error: Picture | None
+    caption: str
+
+
+@dataclass
+class Photo:
+    name: str
+    simulated: bool
+    facts: str
+    before: Picture
+    before_label: str
+    worst_psnr_db: float
+    choices: list[Choice] = field(default_factory=list)
+
+
+def show_photos(reports: list[Report], folder: Path) -> tuple[list[Photo], list[str]]:
+    """The photos with what each artifact made of them, worst first, and sentences on what is left out."""
+    pictured = [
+        (figures, report, pictures)
+        for report in reports
+        for pictures in report.pictures
+        for figures in report.fidelity.photos
+        if figures.photo == pictures.photo
+    ]
+    pictured.sort(key=lambda item: item[0].psnr_db)
+    wanted = list(dict.fromkeys(figures.photo for figures, _, _ in pictured))
+    photos: list[Photo] = []
+    missing = 0
+    for name in wanted[:PHOTOS_SHOWN]:
+        of_photo = [item for item in pictured if item[0].photo == name]
+        try:
+            photos.append(show_photo(of_photo, folder))
+        except PictureError:
+            missing += 1
+    omissions = []
+    if missing:
+        omissions.append(
+            f"The pictures of {missing} photo{'s' * (missing > 1)} are not in the report folder and are not shown."
+        )
+    if len(wanted) > PHOTOS_SHOWN:
+        omissions.append(f"The worst {PHOTOS_SHOWN} of {len(wanted)} photos are shown.")
+    return photos, omissions
+
+
+def show_photo(pictured: list[tuple[PhotoFidelity, Report, Pictures]], folder: Path) -> Photo:
+    """One photo: the artifacts' outputs, then each reference and the DSLR photo once.
+
+    Raises:
+        PictureError: a picture is missing, or not a picture.
+    """
+    worst, _, first = pictured[0]
+    before = embed(folder, first.before)
+    scale = "shown 1:1" if before.scale == 1 else f"shown at {before.scale:.2f} of its size"
+    photo = Photo(
+        name=worst.photo,
+        simulated=worst.simulated,
+        facts=f"{worst.width_px}\N{MULTIPLICATION SIGN}{worst.height_px} px, {scale}; worst {worst.psnr_db:.1f} dB",
+        before=before,
+        before_label="simulated phone photo" if worst.simulated else "phone photo",
+        worst_psnr_db=worst.psnr_db,
+    )
+    labels = Counter(short_label(report) for _, report, _ in pictured)
+    for figures, report, pictures in pictured:
+        unique = labels[short_label(report)] == 1
+        shift = ", ".join(f"{255 * part:+.2f}" for part in figures.colour_shift)
+        photo.choices.append(
+            Choice(
+                label=short_label(report) if unique else f"{report.artifact.name}, {report.target.name}",
+                alt=f"{figures.photo}, as {report.artifact.name} made it on {report.target.name}",
+                picture=embed(folder, pictures.after),
+                error=embed(folder, pictures.error_map),
+                caption=f"Error \N{MULTIPLICATION SIGN}{pictures.error_amplification}. "
+                f"{report.artifact.name} on {report.target.name}: "
+                f"{figures.psnr_db:.1f} dB, SSIM {figures.ssim:.4f}, ΔE {figures.delta_e_2000:.3f}, "
+                f"colour shift {shift} of 255",
+            )
+        )
+    others = [("float reference", "The float reference: what the artifacts must reproduce.", pictures.reference)
+              for _, _, pictures in pictured]  # fmt: skip
+    others += [("DSLR photo", "The DSLR photo: what the generator learned to come close to.", pictures.dslr)
+               for _, _, pictures in pictured if pictures.dslr]  # fmt: skip
+    seen: set[str] = set()
+    for label, caption, path in others:
+        picture = embed(folder, path)
+        if picture.uri not in seen:
+            seen.add(picture.uri)
+            photo.choices.append(Choice(label, f"{worst.photo}, {label}", picture, None, caption))
+    return photo
+
+
+def short_label(report: Report) -> str:
+    return f"{FORMATS.get(report.artifact.format, report.artifact.format)} {report.artifact.precision}"
+
+
+def embed(folder: Path, relative: str) -> Picture:
+    """A picture of the report folder as a data URI, at most LONGEST_SIDE_PX on its longer side.
+
+    Raises:
+        PictureError: missing, outside of the folder, or not a picture of reasonable size.
+    """
+    path = folder / relative
+    try:
+        if not path.resolve(strict=True).is_relative_to(folder.resolve()):
+            raise PictureError(f"{path}: leads out of the report folder")
+        with Image.open(path, formats=["PNG", "JPEG"]) as opened:
+            if opened.width * opened.height > LARGEST_PICTURE_PX:
+                raise PictureError(f"{path}: larger than any report picture")
+            image = opened.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise PictureError(f"{path}: not a picture that can be shown ({error}); benchmark again") from error
+    scale = min(1.0, LONGEST_SIDE_PX / max(image.size))
+    if scale < 1:
+        image = image.resize(
+            (max(1, round(image.width * scale)), max(1, round(image.height * scale))), Image.Resampling.BOX
+        )
+    encoded = io.BytesIO()
+    image.save(encoded, "JPEG", quality=90, subsampling=0)
+    uri = "data:image/jpeg;base64," + base64.b64encode(encoded.getvalue()).decode()
+    return Picture(uri, image.width, image.height, scale)

@@ -1,0 +1,308 @@
+"""The Report: what one artifact did on one target. JSON with units in its field names (standard library only).
+
+`conversion/contract/report.schema.json` says the same for other languages. The JSON is canonical: keys sorted,
+two spaces of indent, every float in fixed point with six decimals, so equal reports are equal bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import types
+import typing
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmarks.latency import Latency
+from training.commandline import UserError
+from training.files import write_text
+
+SCHEMA_VERSION = 1
+LARGEST_BYTES = 8 << 20
+LONGEST_TEXT = 500
+
+Kind = Literal["host", "emulated", "physical"]
+LatencyVerdict = Literal["valid", "invalid", "unranked", "evaluator: fidelity only"]
+
+
+class ReportError(UserError):
+    """A report cannot be read; the message names the file and what is wrong in it."""
+
+
+def _require(condition: bool, what: str) -> None:
+    if not condition:
+        raise ValueError(what)
+
+
+def _is_sha256(text: str) -> bool:
+    return re.fullmatch(r"[0-9a-f]{64}", text) is not None
+
+
+@dataclass(frozen=True)
+class ArtifactFacts:
+    """What was measured. `sha256` has one digest per file; delegation counts are None where a format has none."""
+
+    name: str
+    format: str
+    precision: str
+    bytes: int
+    sha256: dict[str, str]
+    source_checkpoint_sha256: str
+    tile_px: int
+    halo_px: int
+    delegated_nodes: int | None
+    total_nodes: int | None
+
+    def __post_init__(self) -> None:
+        _require(bool(self.name and self.format and self.precision), "name, format and precision must not be empty")
+        _require(self.bytes >= 0 and bool(self.sha256), "an artifact has files")
+        _require(all(map(_is_sha256, [*self.sha256.values(), self.source_checkpoint_sha256])), "not a sha256")
+        _require(0 <= 2 * self.halo_px < self.tile_px, "tile_px must exceed twice the halo_px")
+        for count in (self.delegated_nodes, self.total_nodes):
+            _require(count is None or count >= 0, "node counts must not be negative")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where it ran. The compute unit that was asked for and the one that did the work may differ."""
+
+    kind: Kind
+    name: str
+    cpu: str
+    os: str
+    compute_unit_asked: str
+    compute_unit_actual: str
+
+    def __post_init__(self) -> None:
+        _require(bool(self.name), "a target has a name")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How it ran. No runs: latency was not measured."""
+
+    warm_up_runs: int
+    runs: int
+    threads: int
+    cool_down_s: float
+
+    def __post_init__(self) -> None:
+        _require(min(self.warm_up_runs, self.runs, self.cool_down_s) >= 0 < self.threads, "protocol out of range")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Latency per entry point, the model loaded, and apart from it the first load in a fresh process.
+
+    enhance_ms_per_megapixel: p50 of a tile over the output pixels that it keeps, so the halo counts as cost.
+    """
+
+    load_time_ms: float
+    analyze: Latency
+    enhance_tile: Latency
+    enhance_ms_per_megapixel: float
+
+    def __post_init__(self) -> None:
+        _require(min(self.load_time_ms, self.enhance_ms_per_megapixel) >= 0, "times must not be negative")
+
+
+@dataclass(frozen=True)
+class PhotoFidelity:
+    """One whole photo, artifact against reference. `simulated`: the phone photo comes from a simulated camera.
+
+    colour_shift: mean of artifact minus reference per channel R, G, B; photos in [0, 1].
+    """
+
+    photo: str
+    simulated: bool
+    height_px: int
+    width_px: int
+    psnr_db: float
+    ssim: float
+    delta_e_2000: float
+    colour_shift: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        _require(self.height_px > 0 < self.width_px, "a photo has pixels")
+        _require(self.delta_e_2000 >= 0, "delta_e_2000 must not be negative")
+        _require(len(self.colour_shift) == 3, "colour_shift has three channels")
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """Device output against the float reference over whole photos, end to end; floors are what was required."""
+
+    psnr_db_mean: float
+    psnr_db_worst: float
+    psnr_db_mean_floor: float
+    psnr_db_worst_floor: float
+    ssim_mean: float
+    delta_e_2000_mean: float
+    colour_shift_worst: float
+    photos: tuple[PhotoFidelity, ...]
+
+    def __post_init__(self) -> None:
+        _require(bool(self.photos), "fidelity needs at least one photo")
+        _require(min(self.delta_e_2000_mean, self.colour_shift_worst) >= 0, "a distance must not be negative")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`reasons` says in sentences why fidelity failed or latency is invalid; empty when nothing did."""
+
+    fidelity: Literal["pass", "fail"]
+    latency: LatencyVerdict
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What the artifact really produced on one photo: PNG paths relative to the folder of the report.
+
+    error_map: |after - reference| per channel times `error_amplification`, clipped. dslr: None without a partner.
+    """
+
+    photo: str
+    before: str
+    after: str
+    reference: str
+    error_map: str
+    error_amplification: int
+    dslr: str | None
+
+    def __post_init__(self) -> None:
+        for path in (self.before, self.after, self.reference, self.error_map, self.dslr):
+            _require(path is None or is_safe_path(path), f"picture path {path!r} leaves the folder of the report")
+        _require(self.error_amplification >= 1, "error_amplification must be at least 1")
+
+
+@dataclass(frozen=True)
+class Report:
+    """One artifact on one target.
+
+    timing, peak_memory_mb and baseline_memory_mb are None where the target cannot tell. Memory is resident, in
+    10^6 bytes, of a process that runs this artifact alone; the baseline was reached before the artifact was opened.
+    """
+
+    schema_version: int
+    artifact: ArtifactFacts
+    target: Target
+    protocol: Protocol
+    timing: Timing | None
+    peak_memory_mb: float | None
+    baseline_memory_mb: float | None
+    fidelity: Fidelity
+    verdict: Verdict
+    tool_versions: dict[str, str]
+    date: str
+    pictures: tuple[Pictures, ...]
+
+    def __post_init__(self) -> None:
+        _require(self.schema_version == SCHEMA_VERSION, f"schema_version must be {SCHEMA_VERSION}")
+        for memory_mb in (self.peak_memory_mb, self.baseline_memory_mb):
+            _require(memory_mb is None or memory_mb >= 0, "memory must not be negative")
+        _require(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", self.date) is not None, "date must be ISO 8601, UTC")
+        datetime.fromisoformat(self.date)
+
+    @property
+    def stem(self) -> str:
+        return f"{safe_name(self.artifact.name)}__{safe_name(self.target.name)}"
+
+    def to_json(self) -> str:
+        return canonical_json(asdict(self)) + "\n"
+
+    def save(self, folder: Path) -> Path:
+        """Write `<artifact>__<target>.json` atomically."""
+        return write_text(folder / f"{self.stem}.json", self.to_json())
+
+    @classmethod
+    def load(cls, path: Path) -> Report:
+        """Read a report and check every field of it.
+
+        Raises:
+            ReportError: unreadable, not JSON, or a field that is missing, unknown, of a wrong type or out of range.
+        """
+        try:
+            _require(path.stat().st_size <= LARGEST_BYTES, f"larger than {LARGEST_BYTES >> 20} MiB")
+            text = path.read_text(encoding="utf-8")
+            return _decode(cls, json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique), "report")
+        except (OSError, ValueError, RecursionError) as error:
+            problem = "nested too deeply" if isinstance(error, RecursionError) else error
+            raise ReportError(
+                f"{path}: not a report of this project ({problem}); benchmark the artifact again"
+            ) from error
+
+
+def safe_name(text: str) -> str:
+    """`text` as part of a file name: letters, digits, '.', '-' and single '_'; a digest keeps changed names apart."""
+    safe = re.sub(r"_+", "_", re.sub(r"[^A-Za-z0-9._-]", "-", text)).strip("._-")[:100]
+    return (
+        safe
+        if safe == text
+        else f"{safe or 'unnamed'}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+    )
+
+
+def is_safe_path(path: str) -> bool:
+    """Relative, forward, and of plain characters: it cannot leave the folder that it is relative to."""
+    return re.fullmatch(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*", path) is not None
+
+
+def canonical_json(value: Any, indent: str = "") -> str:
+    """JSON with sorted keys and floats in fixed point, six decimals."""
+    inner = indent + "  "
+    if isinstance(value, float):
+        return f"{value:.6f}" if round(value, 6) else "0.000000"  # no minus zero
+    if isinstance(value, dict) and value:
+        lines = (f"{inner}{json.dumps(key)}: {canonical_json(value[key], inner)}" for key in sorted(value))
+        return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
+    if isinstance(value, (list, tuple)) and value:
+        return "[\n" + ",\n".join(inner + canonical_json(item, inner) for item in value) + f"\n{indent}]"
+    return json.dumps(value)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    _require(len(found) == len(pairs), "a key occurs twice")
+    return found
+
+
+def _decode(expected: Any, value: Any, where: str) -> Any:
+    """JSON value -> instance of the annotation `expected`, or ValueError that says where."""
+    origin, arguments = typing.get_origin(expected), typing.get_args(expected)
+    if is_dataclass(expected) and isinstance(value, dict):
+        hints = typing.get_type_hints(expected)
+        names = {field.name for field in fields(expected)}
+        _require(value.keys() <= names, f"{where} has unknown fields {sorted(value.keys() - names)!r:.200}")
+        _require(names <= value.keys(), f"{where} lacks {sorted(names - value.keys())}")
+        decoded = {name: _decode(hints[name], value[name], f"{where}.{name}") for name in names}
+        try:
+            return expected(**decoded)  # type: ignore[operator]
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
+    if origin in (types.UnionType, typing.Union):
+        return None if value is None else _decode(arguments[0], value, where)
+    if origin is Literal and isinstance(value, str) and value in arguments:
+        return value
+    if origin is tuple and isinstance(value, list):
+        return tuple(_decode(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    if origin is dict and isinstance(value, dict):
+        return {
+            _decode(str, key, where): _decode(arguments[1], item, f"{where}.{key:.50}") for key, item in value.items()
+        }
+    if expected is str and isinstance(value, str) and value.isprintable() and len(value) <= LONGEST_TEXT:
+        return value
+    if expected is float and isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e15:
+        return float(value)
+    if expected is int and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 53:
+        return value
+    if expected is bool and isinstance(value, bool):
+        return value
+    raise ValueError(f"{where}: {value!r:.60} is not {getattr(expected, '__name__', expected)}")
