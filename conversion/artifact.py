@@ -191,7 +191,7 @@ class Fidelity:
 
 
 @dataclass(frozen=True)
-class Source:
+class Provenance:
     """The checkpoint that was converted. generator: as `training.generators.build` takes it."""
 
     name: str
@@ -222,7 +222,7 @@ class Manifest:
     delegation: dict[str, Delegation | None]
     golden: Golden
     fidelity: Fidelity
-    source: Source
+    source: Provenance
     tools: dict[str, str]
     licence: str
 
@@ -243,6 +243,10 @@ class Manifest:
         _require([spec.nchw for spec in enhance.inputs] == [tile, *(spec.nchw for spec in analyze.outputs)],
                  "enhance does not take a tile and the condition that analyze gives")  # fmt: skip
         _require(len(self.golden.condition) == len(analyze.outputs), "golden has not the condition of analyze")
+        sizes = {file.path: file.bytes for file in self.files}
+        specs = (*analyze.inputs, *analyze.outputs, enhance.inputs[0], *enhance.outputs)
+        for path, spec in zip(self.golden.paths, specs, strict=True):
+            _require(sizes[path] == 4 * math.prod(spec.shape), f"{path} is not {spec.name} in float32")
 
     def entry_point(self, name: str) -> EntryPoint:
         return next(point for point in self.entry_points if point.name == name)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from conversion.artifact import Artifact, ArtifactError, EntryPoint, TensorSpec
+from conversion.artifact import Artifact, ArtifactError, EntryPoint, Format, TensorSpec
 
 Array = npt.NDArray[np.float32]
 THREADS = 2
@@ -21,18 +21,16 @@ THREADS = 2
 class ArtifactEngine(ABC):
     """A training.enhancer.Engine over an artifact: float32 NCHW outside, the artifact's own layout inside."""
 
-    def __init__(self, artifact: Artifact):
-        self.artifact = artifact
-        self._analyze = artifact.manifest.entry_point("analyze")
-        self._enhance = artifact.manifest.entry_point("enhance")
+    def __init__(self, entry_points: Sequence[EntryPoint]):
+        self.entry_points = {point.name: point for point in entry_points}
 
     def analyze(self, thumbnail: Array) -> tuple[Array, ...]:
         """[1, 3, thumbnail_px, thumbnail_px] in [0, 1] -> condition."""
-        return self._call(self._analyze, [thumbnail])
+        return self._call(self.entry_points["analyze"], [thumbnail])
 
     def enhance(self, tile: Array, condition: tuple[Array, ...]) -> Array:
         """[1, 3, tile_px, tile_px] in [0, 1] -> the same, in [0, 1]."""
-        (output,) = self._call(self._enhance, [tile, *condition])
+        (output,) = self._call(self.entry_points["enhance"], [tile, *condition])
         return output
 
     @abstractmethod
@@ -67,6 +65,30 @@ def from_layout(array: Array, spec: TensorSpec) -> Array:
     return np.ascontiguousarray(array.transpose(0, 3, 1, 2) if spec.layout == "NHWC" else array, np.float32)
 
 
+def open_engine(
+    kind: Format, folder: Path, entry_points: Sequence[EntryPoint], threads: int = THREADS
+) -> ArtifactEngine:
+    """Load the model files of an artifact, unchecked: what a converter has just written.
+
+    Raises:
+        ArtifactError: the runtime is not installed, or it refuses the model.
+    """
+    try:
+        if kind == "executorch":
+            from conversion.runtimes.pte import PteEngine
+
+            return PteEngine(folder, entry_points, threads)
+        if kind == "tflite":
+            from conversion.runtimes.litert_rt import LitertEngine
+
+            return LitertEngine(folder, entry_points, threads)
+        from conversion.runtimes.coreml import CoremlEngine
+
+        return CoremlEngine(folder, entry_points, threads)
+    except ImportError as error:
+        raise ArtifactError(f"{folder}: its runtime is not installed ({error}); pip install -e .[{kind}]") from error
+
+
 def open_artifact(artifact: Artifact | Path, threads: int = THREADS) -> ArtifactEngine:
     """Check every file of an artifact, then load it into the runtime of its format.
 
@@ -74,18 +96,4 @@ def open_artifact(artifact: Artifact | Path, threads: int = THREADS) -> Artifact
         ArtifactError: a file differs from its checksum, the runtime is not installed, or it refuses the model.
     """
     artifact = (Artifact.load(artifact) if isinstance(artifact, Path) else artifact).verify()
-    kind = artifact.manifest.format
-    try:
-        if kind == "executorch":
-            from conversion.runtimes.pte import PteEngine
-
-            return PteEngine(artifact, threads)
-        if kind == "tflite":
-            from conversion.runtimes.litert_rt import LitertEngine
-
-            return LitertEngine(artifact, threads)
-        from conversion.runtimes.coreml import CoremlEngine
-
-        return CoremlEngine(artifact, threads)
-    except ImportError as error:
-        raise ArtifactError(f"{artifact.folder}: its runtime is absent ({error}); pip install -e .[{kind}]") from error
+    return open_engine(artifact.manifest.format, artifact.folder, artifact.manifest.entry_points, threads)

@@ -1,0 +1,131 @@
+"""What a converter is given (`Source`) and what it gives back (`Lowered`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from conversion.artifact import SIDE_PX_MAX, Delegation, EntryPoint, Precision, TensorSpec
+from training.checkpoint import Checkpoint
+from training.commandline import UserError
+from training.generators.base import Condition, Generator
+from training.tiling import plan
+
+
+class ConversionError(UserError):
+    """A checkpoint could not be converted faithfully; nothing is left behind."""
+
+
+class AnalyzeForExport(nn.Module):
+    """`analyze` as a module of its own, for exporters that want a `forward`."""
+
+    def __init__(self, generator: Generator):
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, thumbnail: Tensor) -> Condition:
+        return self.generator.analyze(thumbnail)
+
+
+def clamp(x: Tensor) -> Tensor:
+    return x.clamp(0, 1)
+
+
+class EnhanceForExport(nn.Module):
+    """`enhance`, clamped to [0, 1] inside the graph, in the form that the backend takes."""
+
+    def __init__(self, generator: Generator, clamp: Callable[[Tensor], Tensor] = clamp):
+        super().__init__()
+        self.generator, self.clamp = generator, clamp
+
+    def forward(self, tile: Tensor, *condition: Tensor) -> tuple[Tensor]:
+        return (self.clamp(self.generator.enhance(tile, *condition)),)
+
+
+class Source:
+    """Two modules in eval mode, each a tuple of tensors to a tuple of tensors, and inputs of the fixed shapes (NCHW).
+
+    Raises:
+        ConversionError: a tile that this generator cannot be cut into.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, tile_px: int):
+        generator = checkpoint.generator.eval()
+        try:
+            if not 1 <= tile_px <= SIDE_PX_MAX:
+                raise ValueError(f"choose from 1 to {SIDE_PX_MAX} px")
+            next(plan(tile_px, tile_px, tile_px, generator.tiling))
+        except ValueError as error:
+            raise ConversionError(f"--tile {tile_px}: {error}") from None
+        self.checkpoint, self.generator, self.tile_px = checkpoint, generator, tile_px
+        self.analyze, self.enhance = AnalyzeForExport(generator).eval(), EnhanceForExport(generator).eval()
+        self.thumbnail = torch.full((1, 3, generator.thumbnail_px, generator.thumbnail_px), 0.5)
+        self.tile = torch.full((1, 3, tile_px, tile_px), 0.5)
+        with torch.no_grad():
+            self.condition: Condition = tuple(part.clone() for part in generator.analyze(self.thumbnail))
+
+    def entry_points(
+        self, layout: Literal["NCHW", "NHWC"], analyze: tuple[str, str], enhance: tuple[str, str]
+    ) -> tuple[EntryPoint, ...]:
+        """Describe both, given the layout of their 4-D tensors and (file, function) of each."""
+        names = self.generator.condition_names
+        condition = tuple(_spec(name, part, layout) for name, part in zip(names, self.condition, strict=True))
+        thumbnail, tile = (
+            _image_spec(*image, layout) for image in (("thumbnail", self.thumbnail), ("tile", self.tile))
+        )
+        output = _image_spec("output", self.tile, layout)
+        return (
+            EntryPoint("analyze", *analyze, (thumbnail,), condition),
+            EntryPoint("enhance", *enhance, (tile, *condition), (output,)),
+        )
+
+
+def _spec(name: str, tensor: Tensor, layout: Literal["NCHW", "NHWC"]) -> TensorSpec:
+    if tensor.ndim == 3:
+        return TensorSpec(name, tuple(tensor.shape), "float32", "NRC", range=None, channel_order=None)
+    n, c, h, w = tensor.shape
+    return TensorSpec(name, (n, c, h, w) if layout == "NCHW" else (n, h, w, c), "float32", layout, None, None)
+
+
+def _image_spec(name: str, tensor: Tensor, layout: Literal["NCHW", "NHWC"]) -> TensorSpec:
+    return replace(_spec(name, tensor, layout), range=(0.0, 1.0), channel_order="RGB")
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """What `lower` left in its folder. delegation: by entry point, None where unknown; tools: package names."""
+
+    entry_points: tuple[EntryPoint, ...]
+    delegation: dict[str, Delegation | None]
+    tools: Sequence[str]
+
+
+Lower = Callable[[Source, Precision, Path], Lowered]
+
+
+@contextmanager
+def toolchain(extra: str) -> Iterator[None]:
+    """Around a converter's imports of its vendor packages: an absent one becomes a sentence."""
+    try:
+        yield
+    except ImportError as error:
+        raise ConversionError(f"{error.name or error}: not installed; pip install -e .[{extra}]") from error
+
+
+def require_one_delegate(delegation: Delegation) -> None:
+    """`enhance` in one piece, or no artifact.
+
+    Raises:
+        ConversionError: the backend took it in several pieces, or left operators out.
+    """
+    if delegation.delegates != 1 or delegation.delegated != delegation.total:
+        raise ConversionError(
+            f"enhance: {delegation.delegates} delegates took {delegation.delegated} of {delegation.total} operators; "
+            "write the generator with operators that the backend takes in one piece (conversion/README.md)"
+        )

@@ -1,0 +1,57 @@
+"""MODEL_CARD.md of an artifact: what it is, for people, from the manifest and the checkpoint alone."""
+
+from __future__ import annotations
+
+import json
+
+from conversion.artifact import Manifest, TensorSpec
+from training.checkpoint import Checkpoint
+
+
+def model_card(manifest: Manifest, checkpoint: Checkpoint) -> str:
+    fidelity, tiling = manifest.fidelity, manifest.tiling
+    tensors = "\n".join(
+        f"| {point.name} | {direction} | {_row(spec)} |"
+        for point in manifest.entry_points
+        for direction, specs in (("in", point.inputs), ("out", point.outputs))
+        for spec in specs
+    )
+    return f"""# {manifest.name}
+
+An image enhancer: a phone photo in, a photo in the look of a DSLR camera out, tile by tile, on the device.
+Generator `{manifest.source.generator}` of checkpoint `{manifest.source.name}`.
+Format {manifest.format}, precision {manifest.precision}.
+
+**Licence of the weights:** {manifest.licence}
+
+## How to run it
+Once per photo, `analyze` its {manifest.thumbnail_px} px thumbnail; then `enhance` every tile with that condition.
+Tiles of {tiling.tile_px} px, of which {tiling.halo_px} px on each side are halo and thrown away;
+origins at multiples of {tiling.align_px} px; border rule "{tiling.border}". Colour: {manifest.colour}.
+
+| entry point | | tensor | shape | layout | range |
+|---|---|---|---|---|---|
+{tensors}
+
+## Fidelity: this artifact against the float model
+{fidelity.photos} whole photos end to end, in RGB in [0, 1], PSNR capped at 120 dB.
+
+| | mean | worst photo |
+|---|---|---|
+| PSNR, dB | {fidelity.psnr_mean_db:.1f} | {fidelity.psnr_worst_db:.1f} |
+| PSNR, given the float condition, dB | {fidelity.enhance_psnr_mean_db:.1f} | {fidelity.enhance_psnr_worst_db:.1f} |
+| delta E 2000 | {fidelity.delta_e_2000_mean:.4f} | |
+| colour shift of a channel | | {fidelity.colour_shift_worst:.6f} |
+
+A device passes its self-test when the golden tile agrees to {manifest.golden.tolerance_psnr_db:g} dB.
+
+## Quality and provenance, as the checkpoint states them
+```json
+{json.dumps({"scores": checkpoint.scores, "provenance": checkpoint.provenance}, indent=2, ensure_ascii=False)}
+```
+"""
+
+
+def _row(spec: TensorSpec) -> str:
+    limits = f"{spec.range[0]:g} to {spec.range[1]:g}, {spec.channel_order}" if spec.range else "any"
+    return f"{spec.name} | {' x '.join(map(str, spec.shape))} | {spec.layout} | {limits}"
