@@ -36,7 +36,7 @@ def _two_threads() -> None:
 
 def _lower(module: nn.Module, shapes: Sequence[Sequence[int]], precision: Any = FP32, target: Any = IOS17) -> Any:
     """A torch module of inputs x0, x1, ... and output y as a Core ML model."""
-    traced = torch.jit.trace(module.eval(), tuple(torch.rand(*shape) for shape in shapes))
+    traced = torch.jit.trace(module.eval(), tuple(torch.rand(*shape) for shape in shapes), check_trace=False)
     return ct.convert(
         traced,
         convert_to="mlprogram",
@@ -334,8 +334,13 @@ COMPRESSIONS: dict[str, tuple[Any, Any, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("precision", [FP32, FP16], ids=["fp32", "fp16"])
-@pytest.mark.parametrize("name", COMPRESSIONS)
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [
+        *(pytest.param(name, FP32, id=name) for name in COMPRESSIONS),
+        *(pytest.param(name, FP16, id=f"{name}, fp16") for name in ("int8", "int8, iOS 18", "palette 6, iOS 18")),
+    ],
+)
 def test_compressed_weights_act_as_coremltools_decompresses_them(name: str, precision: Any, tmp_path: Path) -> None:
     target, (compress, config), operator = COMPRESSIONS[name]
     module = _randomized(nn.Sequential(nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 8, (1, 3))))
@@ -396,7 +401,7 @@ def _package_of(generator: Generator, entry_point: str, inputs: Sequence[Tensor]
     names = ["thumbnail"] if entry_point == "analyze" else ["tile", *generator.condition_names]
     outputs = generator.condition_names if entry_point == "analyze" else ["output"]
     model = ct.convert(
-        torch.jit.trace(_Entry(generator, entry_point), tuple(inputs)),
+        torch.jit.trace(_Entry(generator, entry_point), tuple(inputs), check_trace=False),
         convert_to="mlprogram",
         minimum_deployment_target=IOS18,
         compute_precision=precision,
