@@ -94,7 +94,7 @@ def bench(
         reference: the checkpoint that the artifact was made from.
 
     Raises:
-        BenchError: the checkpoint is another one, or a photo is too small for the artifact.
+        BenchError: the checkpoint is another one, a photo is too small for the artifact, or an output is no picture.
         ArtifactError: a file differs from its checksum.
     """
     manifest = artifact.verify().manifest
@@ -110,6 +110,11 @@ def bench(
                 "give larger photos"
             )
     measurement = measure(artifact, photos, protocol)
+    for photo, output in zip(photos, measurement.outputs, strict=True):
+        if output.shape != photo.phone.shape or not np.isfinite(output).all():
+            raise BenchError(
+                f"{artifact.folder}: its output for {photo.name} is not finite or of another size; convert again"
+            )
     float_engine, tile_px = TorchEngine(reference.generator), manifest.tiling.tile_px
     references = [
         enhance_by(float_engine, photo.phone.astype(np.float32) / np.float32(255), reference.generator, tile_px)

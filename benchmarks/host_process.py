@@ -1,11 +1,13 @@
 """python -m benchmarks.host_process FOLDER: run one artifact in a process of its own, so that its memory is its own.
 
-`on_host.py` starts it. FOLDER holds `request.json` and the photos `<n>.npy`, [H, W, 3] uint8; it gains the outputs
-`<n>.out.npy`, [H, W, 3] float32, and `result.json`. No torch before memory was read, or it would count torch.
+`on_host.py` starts it. FOLDER holds `request.json`, `tile.npy` and per photo `<n>.npy`, [H, W, 3] uint8, and
+`<n>.thumbnail.npy`, planes as `analyze` takes them; it gains `<n>.out.npy`, [H, W, 3] float32, and `result.json`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import resource
 import sys
@@ -15,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from conversion.artifact import Artifact
-from conversion.runtimes import open_artifact, open_engine
+from conversion.runtimes import open_engine
 from training.commandline import UserError
-from training.tiling import Tiling, plan, read_tile, thumbnail
+from training.tiling import Tiling
+
+RUNTIME_FILES = {"executorch": "pte", "tflite": "litert_rt", "coreml": "coreml"}
 
 
 def peak_memory_mb() -> float:
@@ -49,44 +52,35 @@ def time_runs(call: Callable[[], Any], warm_up_runs: int, runs: int) -> list[flo
     return samples
 
 
-def planes(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """[H, W, 3] 8 bit -> [1, 3, H, W] in [0, 1]."""
-    values = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32)
-    values /= 255
-    return values
-
-
 def work(folder: Path) -> None:
     request = json.loads((folder / "request.json").read_text())
-    photos = [np.load(folder / f"{at}.npy", allow_pickle=False) for at in range(request["photos"])]
-    artifact = Artifact.load(Path(request["artifact"]))
+    artifact = Artifact.load(Path(request["artifact"])).verify()
     manifest = artifact.manifest
-    spec = manifest.tiling
-    small = [planes(thumbnail(photo, manifest.thumbnail_px, manifest.thumbnail_px)) for photo in photos]
-    tiling = Tiling(spec.halo_px, spec.align_px, spec.border)
-    height, width, _ = photos[0].shape
-    tile = planes(read_tile(photos[0], next(plan(height, width, spec.tile_px, tiling))))
+    numbers = range(request["photos"])
+    small = [np.load(folder / f"{at}.thumbnail.npy", allow_pickle=False) for at in numbers]
+    tile = np.load(folder / "tile.npy", allow_pickle=False)
+    with contextlib.suppress(ImportError):  # open_engine says it better
+        importlib.import_module(f"conversion.runtimes.{RUNTIME_FILES[manifest.format]}")
 
     baseline_mb = peak_memory_mb()
-    engine = open_artifact(artifact, threads=request["threads"])
+    start = time.perf_counter()
+    engine = open_engine(manifest.format, artifact.folder, manifest.entry_points, request["threads"])
+    load_s = time.perf_counter() - start
     result: dict[str, Any] = {"load_s": [], "analyze_s": [], "enhance_s": [], "peak_mb": None, "baseline_mb": None}
     if request["runs"]:
         runs = request["warm_up_runs"], request["runs"]
+        condition = engine.analyze(small[0])
         result["analyze_s"] = time_runs(lambda: engine.analyze(small[0]), *runs)
         time.sleep(request["cool_down_s"])
-        condition = engine.analyze(small[0])
         result["enhance_s"] = time_runs(lambda: engine.enhance(tile, condition), *runs)
-        result |= {"peak_mb": peak_memory_mb(), "baseline_mb": baseline_mb}
-        del engine  # the runtime's libraries are in memory by now, so this load is the model's alone
-        start = time.perf_counter()
-        engine = open_engine(manifest.format, artifact.folder, manifest.entry_points, request["threads"])
-        result["load_s"] = [time.perf_counter() - start]
+        result |= {"load_s": [load_s], "peak_mb": peak_memory_mb(), "baseline_mb": baseline_mb}
 
-    from training.enhancer import enhance_photo  # brings torch
+    from training.enhancer import enhance_photo  # not before memory is read: it brings torch
 
-    for at, photo in enumerate(photos):
-        condition = engine.analyze(small[at])
-        output = enhance_photo(photo.astype(np.float32) / 255, engine, tiling, spec.tile_px, condition)
+    tiling = Tiling(manifest.tiling.halo_px, manifest.tiling.align_px, manifest.tiling.border)
+    for at in numbers:
+        photo = np.load(folder / f"{at}.npy", allow_pickle=False).astype(np.float32) / np.float32(255)
+        output = enhance_photo(photo, engine, tiling, manifest.tiling.tile_px, engine.analyze(small[at]))
         np.save(folder / f"{at}.out.npy", output)
     (folder / "result.json").write_text(json.dumps(result))
 

@@ -20,14 +20,16 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.bench import BenchError, Measurement, Photo, bench
+from benchmarks.bench import BenchError, Measurement, Photo, Pixels, bench
 from benchmarks.report import Protocol, Target
-from conversion.artifact import Artifact
+from conversion.artifact import Artifact, Manifest
 from conversion.convert import TRAINED
 from training.checkpoint import Checkpoint, released
 from training.commandline import run
+from training.enhancer import to_planes
 from training.pairs import PHOTO_SUFFIXES, find_pairs
 from training.photos import PhotoError, printable, read_pixels
+from training.tiling import Tiling, plan, read_tile, thumbnail
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +83,8 @@ def measure(artifact: Artifact, photos: Sequence[Photo], protocol: Protocol) -> 
     Raises:
         BenchError: the process failed or crashed.
     """
-    evaluated = artifact.manifest.format == "coreml"
+    manifest = artifact.manifest
+    evaluated = manifest.format == "coreml"
     with tempfile.TemporaryDirectory(prefix="pocket-dslr-") as name:
         folder = Path(name)
         request = {
@@ -95,6 +98,9 @@ def measure(artifact: Artifact, photos: Sequence[Photo], protocol: Protocol) -> 
         (folder / "request.json").write_text(json.dumps(request))
         for at, photo in enumerate(photos):
             np.save(folder / f"{at}.npy", photo.phone)
+            small = thumbnail(photo.phone, manifest.thumbnail_px, manifest.thumbnail_px)
+            np.save(folder / f"{at}.thumbnail.npy", to_planes(small) / np.float32(255))
+        np.save(folder / "tile.npy", to_planes(first_tile(photos[0].phone, manifest)) / np.float32(255))
         command = [sys.executable, "-m", "benchmarks.host_process", str(folder)]
         process = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         if process.returncode:
@@ -111,8 +117,15 @@ def measure(artifact: Artifact, photos: Sequence[Photo], protocol: Protocol) -> 
         peak_memory_mb=result["peak_mb"],
         baseline_memory_mb=result["baseline_mb"],
         compute_unit=EVALUATOR if evaluated else "cpu",
-        tool_versions=tool_versions(RUNTIMES[artifact.manifest.format]),
+        tool_versions=tool_versions(RUNTIMES[manifest.format]),
     )
+
+
+def first_tile(photo: Pixels, manifest: Manifest) -> Pixels:
+    """The tile that is timed: [tile_px, tile_px, 3] at the corner of a photo."""
+    spec = manifest.tiling
+    tiling = Tiling(spec.halo_px, spec.align_px, spec.border)
+    return read_tile(photo, next(plan(photo.shape[0], photo.shape[1], spec.tile_px, tiling)))
 
 
 def tool_versions(runtime: str) -> dict[str, str]:

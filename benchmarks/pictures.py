@@ -31,6 +31,7 @@ class Picture:
     width: int
     height: int
     scale: float
+    black: bool
 
 
 @dataclass(frozen=True)
@@ -98,20 +99,22 @@ def show_photo(pictured: list[tuple[PhotoFidelity, Report, Pictures]], folder: P
         simulated=worst.simulated,
         facts=f"{worst.width_px}\N{MULTIPLICATION SIGN}{worst.height_px} px, {scale}; worst {worst.psnr_db:.1f} dB",
         before=before,
-        before_label="simulated phone photo" if worst.simulated else "phone photo",
+        before_label="simulated phone" if worst.simulated else "phone",
         worst_psnr_db=worst.psnr_db,
     )
     labels = Counter(short_label(report) for _, report, _ in pictured)
     for figures, report, pictures in pictured:
         unique = labels[short_label(report)] == 1
         shift = ", ".join(f"{255 * part:+.2f}" for part in figures.colour_shift)
+        error, factor = embed(folder, pictures.error_map), pictures.error_amplification
+        black = f" Black: every error is below {0.5 / factor:.3f} of 255." if error.black else ""
         photo.choices.append(
             Choice(
                 label=short_label(report) if unique else f"{report.artifact.name}, {report.target.name}",
                 alt=f"{figures.photo}, as {report.artifact.name} made it on {report.target.name}",
                 picture=embed(folder, pictures.after),
-                error=embed(folder, pictures.error_map),
-                caption=f"Error \N{MULTIPLICATION SIGN}{pictures.error_amplification}. "
+                error=error,
+                caption=f"Error \N{MULTIPLICATION SIGN}{factor}.{black} "
                 f"{report.artifact.name} on {report.target.name}: "
                 f"{figures.psnr_db:.1f} dB, SSIM {figures.ssim:.4f}, ΔE {figures.delta_e_2000:.3f}, "
                 f"colour shift {shift} of 255",
@@ -150,6 +153,7 @@ def embed(folder: Path, relative: str) -> Picture:
             image = opened.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise PictureError(f"{path}: not a picture that can be shown ({error}); benchmark again") from error
+    black = not image.getbbox()
     scale = min(1.0, LONGEST_SIDE_PX / max(image.size))
     if scale < 1:
         image = image.resize(
@@ -158,4 +162,4 @@ def embed(folder: Path, relative: str) -> Picture:
     encoded = io.BytesIO()
     image.save(encoded, "JPEG", quality=90, subsampling=0)
     uri = "data:image/jpeg;base64," + base64.b64encode(encoded.getvalue()).decode()
-    return Picture(uri, image.width, image.height, scale)
+    return Picture(uri, image.width, image.height, scale, black)

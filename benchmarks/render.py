@@ -55,7 +55,8 @@ GLOSSARY = [
     ("Delegated", "operators of enhance that the format's accelerator backend took, of all"),
     ("Latency", "median time of one tile over the output pixels it keeps, so the halo counts as cost; "
                 "± is the relative spread (p90 - p10) / p50"),
-    ("Peak", "resident memory of a process that runs this artifact alone; in brackets, before it opened the artifact"),
+    ("Peak", "resident memory of a process that runs this artifact alone; in brackets, before it loaded the model, the "
+             "runtime imported (ExecuTorch's Python package brings torch)"),
     ("Simulated phone", "no phone took this photo: a documented simulation made it from the DSLR photo"),
 ]  # fmt: skip
 
@@ -160,7 +161,7 @@ def key_figures(reports: list[Report]) -> list[dict[str, str]]:
     passed = sum(report.verdict.fidelity == "pass" for report in reports)
     return [
         {"label": "Reports that pass their floor", "value": f"{passed} of {len(reports)}", "unit": ""},
-        {"label": "Worst photo of all, to float", "value": f"{reports[0].fidelity.psnr_db_worst:.1f}", "unit": "dB"},
+        {"label": "Worst photo against float", "value": f"{reports[0].fidelity.psnr_db_worst:.1f}", "unit": "dB"},
         {"label": "Smallest artifact", "value": f"{smallest / 1e3:.0f}", "unit": "KB"},
         {"label": "Whole photos compared", "value": str(len(photos)), "unit": ""},
     ]

@@ -95,7 +95,7 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Timing:
-    """Latency per entry point, the model loaded, and apart from it the first load in a fresh process.
+    """Latency per entry point, the model loaded, and apart from it the first load of the model in a fresh process.
 
     enhance_ms_per_megapixel: p50 of a tile over the output pixels that it keeps, so the halo counts as cost.
     """
@@ -184,7 +184,7 @@ class Report:
     """One artifact on one target.
 
     timing, peak_memory_mb and baseline_memory_mb are None where the target cannot tell. Memory is resident, in
-    10^6 bytes, of a process that runs this artifact alone; the baseline was reached before the artifact was opened.
+    10^6 bytes, of a process that runs this artifact alone; the baseline was reached before the model was loaded.
     """
 
     schema_version: int

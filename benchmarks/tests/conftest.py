@@ -1,4 +1,4 @@
-"""Made-up reports: their figures come from a seed, not from a measurement."""
+"""Made-up reports, whose figures come from a seed, and an artifact whose model file no runtime accepts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from benchmarks.latency import summarize
@@ -22,6 +23,75 @@ from benchmarks.report import (
     Timing,
     Verdict,
 )
+from conversion.artifact import (
+    Artifact,
+    Delegation,
+    EntryPoint,
+    Golden,
+    Manifest,
+    ModelFile,
+    Provenance,
+    TensorSpec,
+    TilingSpec,
+)
+from conversion.artifact import Fidelity as ConversionFidelity
+from training.checkpoint import Checkpoint
+from training.generators.pocket import Pocket, PocketConfig
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """An untrained Pocket generator, small, away from the identity."""
+    torch.manual_seed(0)
+    generator = Pocket(PocketConfig(channels=8, layers=2, thumbnail_px=32, analyser_channels=4))
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    checkpoint = Checkpoint(generator, "CC0-1.0", name="tiny")
+    checkpoint.save(tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors")
+    return checkpoint
+
+
+@pytest.fixture
+def hollow_artifact(tiny_checkpoint: Checkpoint, tmp_path: Path) -> Artifact:
+    """An artifact that is whole by its manifest; what calls itself its model is a line of text."""
+    folder = tmp_path / "hollow"
+    folder.mkdir()
+    (folder / "model.tflite").write_text("not a model")
+    generator = tiny_checkpoint.generator
+    tile = TensorSpec("tile", (1, 3, 64, 64), "float32", "NCHW", (0.0, 1.0), "RGB")
+    thumbnail = replace(tile, name="thumbnail", shape=(1, 3, 32, 32))
+    parts = generator.analyze(torch.zeros(1, 3, 32, 32))
+    condition = tuple(
+        TensorSpec(name, tuple(part.shape), "float32", "NCHW" if part.ndim == 4 else "NRC", None, None)
+        for name, part in zip(generator.condition_names, parts, strict=True)
+    )
+    output = replace(tile, name="output")
+    for spec in (thumbnail, *condition, tile, output):
+        np.zeros(spec.shape, "<f4").tofile(folder / f"{spec.name}.f32")
+    tiling = generator.tiling
+    Manifest(
+        schema_version=1,
+        name="hollow-tflite-fp32",
+        format="tflite",
+        precision="fp32",
+        files=tuple(ModelFile.of(folder, path.name) for path in sorted(folder.iterdir())),
+        entry_points=(
+            EntryPoint("analyze", "model.tflite", "analyze", (thumbnail,), condition),
+            EntryPoint("enhance", "model.tflite", "enhance", (tile, *condition), (output,)),
+        ),
+        thumbnail_px=32,
+        tiling=TilingSpec(64, tiling.halo, tiling.align, tiling.border),
+        colour="sRGB, encoded",
+        delegation={"analyze": None, "enhance": Delegation(1, 7, 9)},
+        golden=Golden("thumbnail.f32", ("modulation.f32", "matrix.f32", "offset.f32"), "tile.f32", "output.f32", 90.0),
+        fidelity=ConversionFidelity(1, 100.0, 100.0, 100.0, 100.0, 0.0, 0.0),
+        source=Provenance("tiny", tiny_checkpoint.sha256, "pocket", {}),
+        tools={},
+        licence="CC0-1.0",
+    ).save(folder)
+    return Artifact.load(folder)
+
 
 MakeReport = Callable[..., Report]
 

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks import on_host
+from benchmarks.bench import BenchError, Photo
+from benchmarks.host_process import time_runs
+from benchmarks.report import Protocol, Report
+from conversion import to_coreml, to_executorch, to_tflite
+from conversion.artifact import Artifact
+from training.checkpoint import Checkpoint
+
+SCHEMA = Path(__file__).parents[2] / "conversion" / "contract" / "report.schema.json"
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder with one photo, one file that only claims to be one, and a text."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    pixels = np.random.default_rng(2).integers(0, 256, (80, 101, 3), np.uint8)
+    Image.fromarray(pixels).save(folder / "photo.png")
+    (folder / "truncated.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
+    (folder / "notes.txt").write_text("not a photo")
+    return folder
+
+
+def test_broken_photos_are_named_and_counted(photos: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (photo,) = on_host.read_photos(photos)
+    assert (photo.name, photo.simulated, photo.phone.shape, photo.dslr) == ("photo.png", False, (80, 101, 3), None)
+    assert "truncated.jpg" in caplog.text and "1 photos" in caplog.text
+
+
+def test_no_photo_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="no photo in it"):
+        on_host.read_photos(tmp_path)
+    with pytest.raises(BenchError, match="no such folder"):
+        on_host.read_photos(tmp_path / "absent")
+
+
+def test_only_runs_after_the_warm_up_are_timed() -> None:
+    calls: list[int] = []
+    samples = time_runs(lambda: calls.append(1), warm_up_runs=3, runs=5)
+    assert len(calls) == 8 and len(samples) == 5 and min(samples) > 0
+
+
+@pytest.mark.parametrize("flags", [["--runs", "0"], ["--threads", "0"], ["--warm-up", "-1"]])
+def test_an_impossible_protocol_is_refused(flags: list[str], hollow_artifact: Artifact, capsys) -> None:
+    assert on_host.main([str(hollow_artifact.folder), *flags]) == 1
+    assert "--threads and --runs must be at least 1" in capsys.readouterr().err
+
+
+def test_a_missing_checkpoint_is_named(hollow_artifact: Artifact, photos: Path, tmp_path: Path, capsys) -> None:
+    assert on_host.main([str(hollow_artifact.folder), "--photos", str(photos), "--out", str(tmp_path / "out")]) == 1
+    assert "was made from tiny" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_runtime_that_refuses_is_one_sentence(hollow_artifact: Artifact) -> None:
+    photo = Photo("p", False, np.zeros((70, 70, 3), np.uint8), None)
+    with pytest.raises(BenchError, match=r"hollow: its process failed: .*model\.tflite"):
+        on_host.measure(hollow_artifact, [photo], Protocol(0, 1, 1, 0.0))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("converter", [to_executorch, to_tflite, to_coreml], ids=["executorch", "tflite", "coreml"])
+def test_end_to_end(converter, tiny_checkpoint: Checkpoint, tmp_path: Path, photos: Path, capsys) -> None:
+    checkpoint = tmp_path / "tiny.safetensors"
+    tiny_checkpoint.save(checkpoint)
+    assert converter.main(["--checkpoint", str(checkpoint), "--tile", "64", "--out", str(tmp_path / "artifacts")]) == 0
+    folder = capsys.readouterr().out.splitlines()[-1]
+    arguments = [folder, "--checkpoint", str(checkpoint), "--photos", str(photos), "--runs", "5"]
+    assert on_host.main([*arguments, "--out", str(tmp_path / "reports")]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "reports")
+
+    (path,) = (tmp_path / "reports").glob("*.json")
+    report = Report.load(path)
+    jsonschema.validate(json.loads(path.read_text()), json.loads(SCHEMA.read_text()))
+    assert report.verdict.fidelity == "pass" and report.fidelity.psnr_db_worst >= 90
+    assert report.artifact.source_checkpoint_sha256 == tiny_checkpoint.sha256
+    (pictures,) = report.pictures
+    assert np.array(Image.open(path.parent / pictures.after)).shape == (80, 101, 3)
+    if converter is to_coreml:
+        assert report.verdict.latency == "evaluator: fidelity only"
+        assert report.timing is None and report.peak_memory_mb is None
+        return
+    assert report.verdict.latency == "unranked"
+    assert report.timing is not None and report.timing.enhance_tile.count == 5
+    assert report.peak_memory_mb is not None and report.baseline_memory_mb is not None
+    # The tests' own process, which has loaded every toolchain, must not count.
+    assert 10 < report.baseline_memory_mb < report.peak_memory_mb < 1500
