@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import on_host
-from benchmarks.bench import BenchError, Photo
+from benchmarks.bench import BenchError, Measurement, Photo
 from benchmarks.host_process import time_runs
 from benchmarks.report import Protocol, Report
 from conversion import to_coreml, to_executorch, to_tflite
@@ -62,7 +62,24 @@ def test_a_missing_checkpoint_is_named(hollow_artifact: Artifact, photos: Path, 
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
+def test_a_failure_is_reported_and_ends_with_exit_code_1(
+    hollow_artifact: Artifact, tiny_checkpoint: Checkpoint, photos: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    def grey(artifact: Artifact, photos: list[Photo], protocol: Protocol) -> Measurement:
+        outputs = tuple(np.full(photo.phone.shape, 0.5, np.float32) for photo in photos)
+        return Measurement(outputs, (0.1,), (0.1,), (0.1,), None, None, "cpu", {})
+
+    monkeypatch.setattr(on_host, "measure", grey)
+    checkpoint = tmp_path / "tiny.safetensors"
+    tiny_checkpoint.save(checkpoint)
+    arguments = [str(hollow_artifact.folder), "--checkpoint", str(checkpoint), "--photos", str(photos)]
+    assert on_host.main([*arguments, "--out", str(tmp_path / "reports")]) == 1
+    said = capsys.readouterr()
+    assert "1 of 1 artifacts fail: hollow-tflite-fp32 (mean PSNR" in said.err and not said.out
+    (path,) = (tmp_path / "reports").glob("*.json")
+    assert Report.load(path).verdict.fidelity == "fail"
+
+
 def test_a_runtime_that_refuses_is_one_sentence(hollow_artifact: Artifact) -> None:
     photo = Photo("p", False, np.zeros((70, 70, 3), np.uint8), None)
     with pytest.raises(BenchError, match=r"hollow: its process failed: .*model\.tflite"):
