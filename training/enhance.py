@@ -15,7 +15,7 @@ from tqdm import tqdm
 from training.commandline import UserError, log, run
 from training.enhancer import Enhancer
 from training.pairs import PHOTO_SUFFIXES
-from training.photos import PhotoError, read_photo, write_photo
+from training.photos import ENCODERS, PhotoError, read_photo, write_photo
 
 
 def parse() -> argparse.ArgumentParser:
@@ -37,7 +37,7 @@ def enhance(args: argparse.Namespace) -> Path:
     sources = list(_sources(args.photos))
     enhancer = Enhancer.load(args.checkpoint, args.accelerator)
     log.info("%s; licence of the weights: %s", args.checkpoint, enhancer.checkpoint.licence)
-    made = [args.out / relative for _, relative in sources]
+    made = [_writable(args.out / relative) for _, relative in sources]
     for target in made:
         if made.count(target) > 1:
             raise UserError(f"{target}: two photos would be written there; enhance their folders one at a time")
@@ -58,6 +58,11 @@ def enhance(args: argparse.Namespace) -> Path:
     if failed:
         raise UserError(f"{failed} of {len(sources)} photos could not be enhanced, as said above; the others are done")
     return made[0] if len(made) == 1 else args.out
+
+
+def _writable(target: Path) -> Path:
+    """Formats that are read but not written become JPEG."""
+    return target if target.suffix.lower() in ENCODERS else target.with_suffix(".jpg")
 
 
 def _sources(given: Sequence[Path]) -> list[tuple[Path, Path]]:

@@ -50,7 +50,7 @@ def enhance_photo(
     tiling: Tiling,
     tile_px: int,
     condition: tuple[Array, ...],
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> Array:
     """Enhance a photo [H, W, 3] in [0, 1], tile by tile, under one condition -> [H, W, 3], clamped to [0, 1].
 
@@ -127,13 +127,14 @@ class Enhancer:
         self,
         photo: npt.NDArray[Any],
         strength: float = 1.0,
-        progress: Callable[[int], None] | None = None,
+        progress: Callable[[int], object] | None = None,
     ) -> npt.NDArray[Any]:
         """Enhance an oriented sRGB photo.
 
         Args:
             photo: [H, W, 3] uint8, or float in [0, 1], any size.
             strength: 0 gives the photo back, 1 the generator's output, between is a blend.
+            progress: called as work goes on with the number of pixels done since the last call.
 
         Returns:
             Same shape and type as `photo`.
@@ -151,6 +152,8 @@ class Enhancer:
         tiling = self.engine.generator.tiling
         if tiling.border == "shift" and min(inside.shape[:2]) < TILE_PX:
             output = self.engine.whole(inside)
+            if progress:
+                progress(inside.shape[0] * inside.shape[1])
         else:
             condition = self.engine.exact_condition(inside)
             output = enhance_photo(inside, self.engine, tiling, TILE_PX, condition, progress)

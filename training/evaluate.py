@@ -29,6 +29,7 @@ from training.metrics import Scores
 from training.pairs import PairSplits, PhotoPair, find_pairs, usable
 
 SPLITS = ("train", "validation", "calibration", "fidelity")
+GROUPS = {"held-out": ("validation", "fidelity"), "all": SPLITS}
 WHOLE_PX = 2_000_000  # larger photos run in tiles, under the same condition, to bound memory
 log = logging.getLogger(__name__)
 Row = dict[str, Any]
@@ -80,8 +81,8 @@ def load_models(names_or_paths: Sequence[str], device: str) -> list[Model]:
 
 
 def choose_pairs(splits: PairSplits, split: str) -> list[PhotoPair]:
-    """The pairs of one split, or of all, each once: with DPED's split, calibration is a part of train."""
-    wanted = SPLITS if split == "all" else (split,)
+    """The pairs of one split or group of splits, each once: with DPED's split, calibration is a part of train."""
+    wanted = GROUPS.get(split, (split,))
     return list(dict.fromkeys(pair for name in wanted for pair in getattr(splits, name)))
 
 
@@ -152,7 +153,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("checkpoints", nargs="*", help="paths of checkpoints or released names")
     parser.add_argument("--pairs", type=Path, help="DPED root, or a folder with <phone>/ and canon/ (default: sample)")
     parser.add_argument("--phone", default="iphone", help="which phone's pairs (default: %(default)s)")
-    parser.add_argument("--split", choices=[*SPLITS, "all"], default="validation", help="default: %(default)s")
+    parser.add_argument("--split", choices=[*SPLITS, *GROUPS], default="validation", help="default: %(default)s")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
     parser.add_argument("--json", type=Path, help="write the rows to this file, too")
     parser.add_argument("--out", type=Path, default=Path("runs/quality"), help="folder for quality.md and quality.json")

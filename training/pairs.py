@@ -39,7 +39,7 @@ class PairError(UserError):
 class PhotoPair:
     """One scene twice, aligned.
 
-    name: unique among the pairs of one source and safe to print: letters, digits, and `._-/~`.
+    name: unique in its folder and safe to print: letters, digits, and `._-/~`.
     phone: the phone's photo, or the seed of a simulation that makes it from the DSLR photo.
     licence: of both photos, as their source states it.
     """

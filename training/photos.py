@@ -97,10 +97,7 @@ def write_photo(path: Path, photo: Photo) -> None:
     Raises:
         PhotoError: another extension, or the file cannot be written.
     """
-    encoders = {
-        ".jpg": _encode_jpeg, ".jpeg": _encode_jpeg, ".png": _encode_png, ".tif": _encode_tiff, ".tiff": _encode_tiff,
-    }  # fmt: skip
-    encode = encoders.get(path.suffix.lower())
+    encode = ENCODERS.get(path.suffix.lower())
     if encode is None:
         raise PhotoError(f"{printable(path)}: not a format that can be written; choose .jpg, .png or .tif")
     try:
@@ -293,3 +290,12 @@ def _encode_tiff(path: Path, photo: Photo) -> None:
         path, planes, photometric="rgb", extrasamples=extra, compression="zlib",
         iccprofile=icc.srgb_bytes(), metadata=None, software=False,
     )  # fmt: skip
+
+
+ENCODERS = {
+    ".jpg": _encode_jpeg,
+    ".jpeg": _encode_jpeg,
+    ".png": _encode_png,
+    ".tif": _encode_tiff,
+    ".tiff": _encode_tiff,
+}

@@ -75,6 +75,7 @@ def train(args: argparse.Namespace) -> Path:
     fabric = Fabric(accelerator=args.accelerator, devices=1, precision=args.precision)
     torch.manual_seed(args.seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # every tensor here is written before it is read
     generator = generators.build(args.generator)
     recipe = make_recipe(preset, fabric, generator, args.lr, args.steps, args.vgg)
     ema = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))  # type: ignore[no-untyped-call]
