@@ -1,8 +1,8 @@
-"""python training/evaluate.py pocket-clean runs/published/dped-iphone.safetensors --pairs PATH/dped
+"""python training/evaluate.py runs/pocket runs/published/dped-iphone.safetensors --pairs PATH/dped
 
-Quality against the DSLR side: one table for any number of checkpoints, with the phone photo as it is (`identity`)
-in the first row and the protocol below. Published weights take part after import_published.py. Without --pairs the
-embedded sample is used, whose phone side is simulated.
+Quality against the DSLR side: one table for any number of checkpoints, with the phone photo as it is (`identity`) in
+the first row and the protocol below, and a sheet of the first photos to look at. Published weights take part after
+import_published.py. Without --pairs the embedded sample is used, whose phone side is simulated.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from training.enhancer import Array, Enhancer
 from training.files import write_text
 from training.metrics import Scores
 from training.pairs import PairSplits, PhotoPair, find_pairs, usable
+from training.sheet import Sheet
 
 SPLITS = ("train", "validation", "calibration", "fidelity")
 GROUPS = {"held-out": ("validation", "fidelity"), "all": SPLITS}
@@ -86,15 +87,18 @@ def choose_pairs(splits: PairSplits, split: str) -> list[PhotoPair]:
     return list(dict.fromkeys(pair for name in wanted for pair in getattr(splits, name)))
 
 
-def score(models: Sequence[Model], pairs: Sequence[PhotoPair], split: str) -> list[Row]:
+def score(models: Sequence[Model], pairs: Sequence[PhotoPair], split: str, sheet: Sheet) -> list[Row]:
     """One row per model: its facts, the means of its scores over the pairs, and on how many pairs."""
     scores = [Scores() for _ in models]
     with tqdm(total=len(pairs) * len(models), desc="evaluate", unit="photo") as progress:
         for pair in pairs:
             phone, dslr = (np.divide(side, 255, dtype=np.float32) for side in pair.load())
+            versions = {}
             for model, into in zip(models, scores, strict=True):
-                into.add(model.enhance(phone), dslr)
+                versions[model.facts["model"]] = enhanced = model.enhance(phone)
+                into.add(enhanced, dslr)
                 progress.update()
+            sheet.add({**versions, "DSLR photo": dslr})
     used = {"images": len(pairs), "simulated_images": sum(pair.simulated for pair in pairs), "split": split}
     return [model.facts | mine.means() | used for model, mine in zip(models, scores, strict=True)]
 
@@ -139,11 +143,13 @@ def evaluate(args: argparse.Namespace) -> Path:
     models = load_models(args.checkpoints, args.device)
     splits = find_pairs(args.pairs, args.phone)
     pairs = usable(choose_pairs(splits, args.split), log.warning)
-    rows = score(models, pairs, args.split)
+    sheet = Sheet()
+    rows = score(models, pairs, args.split, sheet)
     text = table(rows, splits.description)
     for path in files:
         write_text(path, json.dumps(rows, indent=2, allow_nan=False) + "\n")
     write_text(args.out / "quality.md", text)
+    sheet.save(args.out / "sheet.jpg")
     print(text)
     return args.out
 
@@ -156,7 +162,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--split", choices=[*SPLITS, *GROUPS], default="validation", help="default: %(default)s")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
     parser.add_argument("--json", type=Path, help="write the rows to this file, too")
-    parser.add_argument("--out", type=Path, default=Path("runs/quality"), help="folder for quality.md and quality.json")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("runs/quality"),
+        help="folder for quality.md, quality.json and sheet.jpg (default: %(default)s)",
+    )
     return run(parser, evaluate, argv)
 
 

@@ -17,7 +17,8 @@ from typing import Any, cast
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -75,10 +76,10 @@ def train(args: argparse.Namespace) -> Path:
     fabric = Fabric(accelerator=args.accelerator, devices=1, precision=args.precision)
     torch.manual_seed(args.seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # every tensor here is written before it is read
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # it only costs time
     generator = generators.build(args.generator)
     recipe = make_recipe(preset, fabric, generator, args.lr, args.steps, args.vgg)
-    ema = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))  # type: ignore[no-untyped-call]
+    ema = AveragedModel(generator, avg_fn=moving_average)
     averaged = cast(Generator, ema.module)
 
     settings = {name: str(value) for name, value in sorted(vars(args).items()) if name not in ("out", "minutes")}
@@ -134,6 +135,12 @@ def train(args: argparse.Namespace) -> Path:
         name=out.name,
     )
     return checkpoint.save(out / "checkpoint.safetensors")
+
+
+def moving_average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+    """Exponential, over a ninth of the steps so far and at most 1,000, so that a short run forgets its start."""
+    decay = min(EMA_DECAY, (1 + int(count)) / (10 + int(count)))
+    return averaged.lerp(current, 1 - decay)
 
 
 @torch.inference_mode()
