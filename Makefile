@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 NEEDED_DISK_GB := 12
 
-.PHONY: demo test lint clean pins
+.PHONY: demo test lint results clean pins
 .DELETE_ON_ERROR:
 
 # Train on the embedded sample, score, convert to three formats, measure, render. The last line is the page.
@@ -15,8 +15,23 @@ demo: $(VENV)/ready
 	$(RUN) conversion/to_executorch.py --checkpoint $(DEMO)/pocket --out $(DEMO)/artifacts
 	$(RUN) conversion/to_tflite.py --checkpoint $(DEMO)/pocket --out $(DEMO)/artifacts
 	$(RUN) conversion/to_coreml.py --checkpoint $(DEMO)/pocket --out $(DEMO)/artifacts
-	$(RUN) benchmarks/on_host.py $(DEMO)/artifacts/* --out $(DEMO)/reports
+	$(RUN) benchmarks/on_host.py $(DEMO)/artifacts/* --checkpoint $(DEMO)/pocket --out $(DEMO)/reports
 	$(RUN) benchmarks/render.py $(DEMO)/reports --quality $(DEMO)/quality/quality.json --training $(DEMO)/pocket --out $(DEMO)/page
+
+# The figures of README.md, from the real pairs and published weights in $(POCKET_DATA). Training takes an hour.
+POCKET_DATA ?= ../shared/data
+RESULTS := training/results
+PUBLISHED := $(POCKET_DATA)/dped_models_orig/iphone_orig $(POCKET_DATA)/peers/ppcn/student.ckpt $(POCKET_DATA)/peers/ppcn/teacher.ckpt
+MODELS := runs/published/dped-iphone.safetensors runs/dped-from-scratch runs/published/ppcn-student.safetensors runs/published/ppcn-teacher.safetensors
+results: $(VENV)/ready
+	$(RUN) training/train.py --generator dped --preset code --pairs $(POCKET_DATA)/dped --batch 4 --steps 20000 --minutes 59 --validate-every 100 --out runs/dped-from-scratch
+	mkdir -p $(RESULTS)/dped-from-scratch && cp runs/dped-from-scratch/log.jsonl $(RESULTS)/dped-from-scratch/
+	for prefix in $(PUBLISHED); do $(RUN) training/import_published.py $$prefix --out runs/published || exit 1; done
+	$(RUN) training/evaluate.py $(MODELS) --pairs $(POCKET_DATA)/dped --split validation --out $(RESULTS)/dped-40
+	$(RUN) training/evaluate.py $(MODELS) --pairs $(POCKET_DATA)/dped --split train --out $(RESULTS)/dped-159
+	$(RUN) training/train.py --out runs/pocket
+	$(RUN) training/evaluate.py runs/pocket --split fidelity --out $(RESULTS)/sample
+	$(RUN) benchmarks/readme.py
 
 test: lint
 	$(RUN) -m pytest

@@ -112,7 +112,7 @@ def find_pairs(root: Path | None, phone: str = "iphone", seed: int = 0) -> PairS
             return _dped_splits(dped, phone, seed)
     if (root / DSLR_FOLDER).is_dir():
         pairs = two_folders(_phone_folder(root, phone), root / DSLR_FOLDER)
-        return _hashed_splits(pairs, f"{len(pairs)} pairs of {printable(root)}, split by a hash of their names")
+        return _hashed_splits(pairs, f"{len(pairs)} pairs of {_short(root)}, split by a hash of their names")
     others = ", ".join(sorted(printable(f.parent.name) for f in root.glob("*/training_data"))) or "none"
     raise PairError(
         f"{printable(root)}: holds neither {phone}/training_data/ nor {DSLR_FOLDER}/ beside a phone folder "
@@ -163,6 +163,11 @@ def usable(pairs: Sequence[PhotoPair], report: Callable[[str], None]) -> list[Ph
     if not good:
         raise PairError("none of the photo pairs can be read; see the messages above and give others with --pairs")
     return good
+
+
+def _short(folder: Path) -> str:
+    """Its last two parts: descriptions go into checkpoints and tables, where whole paths of a machine do not belong."""
+    return printable("/".join(folder.resolve().parts[-2:]))
 
 
 def _size(pixels: Pixels) -> str:
@@ -234,13 +239,13 @@ def _dped_splits(folder: Path, phone: str, seed: int) -> PairSplits:
     patches = folder / "test_data" / "patches"
     if not patches.is_dir():
         return _hashed_splits(
-            train, f"{len(train)} DPED training pairs of {printable(folder)}, split by a hash of their names"
+            train, f"{len(train)} DPED training pairs of {_short(folder)}, split by a hash of their names"
         )
     validation = two_folders(_phone_folder(patches, phone), patches / DSLR_FOLDER, licence)
     calibration, fidelity = _draw(train, CALIBRATION_PAIRS, seed), _draw(validation, FIDELITY_PAIRS, seed)
     return PairSplits(
         train, validation, calibration, fidelity,
-        f"DPED layout in {printable(folder)}: {len(train)} training and {len(validation)} validation pairs, not "
+        f"DPED layout in {_short(folder)}: {len(train)} training and {len(validation)} validation pairs, not "
         f"simulated; {len(calibration)} of training calibrate, {len(fidelity)} of validation judge fidelity",
     )  # fmt: skip
 

@@ -131,7 +131,7 @@ def train(args: argparse.Namespace) -> Path:
         averaged.eval(),
         licence="trained on photos of these licences: " + "; ".join(licences),
         scores={"validation": rows[-1]} if rows else {},
-        provenance={"settings": settings, "preset": preset, "pairs": splits.description, "steps": step},
+        provenance={"settings": settings | {"pairs": splits.description}, "preset": preset, "steps": step},
         name=out.name,
     )
     return checkpoint.save(out / "checkpoint.safetensors")
