@@ -47,6 +47,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 		{ echo "Python 3.11 to 3.13 is needed, and $(PYTHON) is $$($(PYTHON) -V 2>&1); name another with make PYTHON=python3.12" >&2; exit 1; }
 	@free_gb=$$(df -Pk . | awk 'NR == 2 {print int($$4 / 1048576)}'); [ -f $@ ] || [ $$free_gb -ge $(NEEDED_DISK_GB) ] || \
 		{ echo "$(NEEDED_DISK_GB) GB of disk are needed for the environment, and $$free_gb GB are free here" >&2; exit 1; }
+	@echo "setting up $(VENV): about 7 GB, a few minutes" >&2
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --upgrade --constraint constraints.txt pip
 	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[executorch,tflite,coreml,dev]'

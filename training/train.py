@@ -93,8 +93,10 @@ def train(args: argparse.Namespace) -> Path:
         start, minutes_before, rows = header["step"], header["minutes"], header["rows"]
         log.info("resuming at step %d", start)
 
+    out_of_time = args.minutes is not None and minutes_before >= args.minutes
     batches = Batches(pairs, args.steps, args.batch, args.patch, generator.thumbnail_px, args.seed)
-    loader = DataLoader(batches, batch_size=None, sampler=range(start, args.steps), num_workers=args.workers)
+    remaining = range(start, start if out_of_time else args.steps)
+    loader = DataLoader(batches, batch_size=None, sampler=remaining, num_workers=args.workers)
     writer = SummaryWriter(str(out / "tensorboard"), purge_step=start)
     bar = tqdm(total=args.steps, initial=start, unit="step", desc=f"training {args.generator}", mininterval=1)
     began, step, sums = time.monotonic(), start, _Means()
@@ -184,7 +186,8 @@ class _Means:
 def _scalars(writer: SummaryWriter, row: dict[str, Any]) -> None:
     for name, value in row.items():
         if name == "loss":
-            writer.add_scalars("loss", value, row["step"])
+            for term, mean in value.items():
+                writer.add_scalar(f"loss/{term}", mean, row["step"])
         elif name != "step":
             writer.add_scalar(name, value, row["step"])
 

@@ -130,6 +130,15 @@ def test_divergence_keeps_the_last_good_checkpoint(
     assert all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values())
 
 
+def test_a_run_that_is_out_of_time_stops_and_stays_as_it_is(pairs_folder: Path, tmp_path: Path) -> None:
+    arguments = ["--pairs", str(pairs_folder), *SHORT, "--minutes", "0.0001", "--out", str(tmp_path / "run")]
+    assert train.main(arguments) == 0
+    assert Checkpoint.load(tmp_path / "run").provenance["steps"] == 1
+    before = weights(tmp_path / "run")
+    assert train.main(arguments) == 0
+    assert all(torch.equal(before[name], value) for name, value in weights(tmp_path / "run").items())
+
+
 def copied(pairs: Path, to: Path) -> Path:
     for path in pairs.rglob("*.png"):
         (to / path.parent.name).mkdir(parents=True, exist_ok=True)
