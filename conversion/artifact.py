@@ -10,12 +10,12 @@ import hashlib
 import json
 import math
 import re
-import types
-import typing
-from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, get_args, get_origin
+from typing import Literal
 
+from conversion import strict_json
 from training.commandline import UserError
 from training.files import sha256, write_text
 
@@ -126,6 +126,13 @@ class ModelFile:
             return cls(path, sha256(whole), size)
         listing = "".join(sorted(f"{file.relative_to(whole).as_posix()}\0{sha256(file)}\n" for file in inside))
         return cls(path, hashlib.sha256(listing.encode()).hexdigest(), size)
+
+    @classmethod
+    def all_in(cls, folder: Path, packages: Collection[str]) -> tuple[ModelFile, ...]:
+        """All in an artifact's folder but its manifest, in order; `packages` are folders that count as one file."""
+        inside = [path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir()]
+        listed = {path.parts[0] if path.parts[0] in packages else path.as_posix() for path in inside}
+        return tuple(cls.of(folder, path) for path in sorted(listed - {MANIFEST, CHECKSUM}))
 
 
 @dataclass(frozen=True)
@@ -259,14 +266,13 @@ class Manifest:
             ArtifactError: not JSON, another schema version, a field missing, unknown or of wrong type or value.
         """
         try:
-            record = json.loads(text, parse_constant=_no_constant)
+            record = strict_json.loads(text)
             version = record.get("schema_version") if isinstance(record, dict) else None
             _require(version is not True and version == SCHEMA_VERSION,
                      f"schema version {version!r:.80} is not {SCHEMA_VERSION}")  # fmt: skip
-            manifest: Manifest = _read(cls, record, "manifest")
-        except (ValueError, RecursionError) as error:
+            return strict_json.read(cls, record)
+        except ValueError as error:
             raise ArtifactError(f"{where}: not a manifest of this release: {error}; convert again") from None
-        return manifest
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -321,52 +327,3 @@ class Artifact:
 
     def path(self, entry_point: EntryPoint) -> Path:
         return self.folder / entry_point.file
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _read(kind: Any, value: Any, where: str) -> Any:
-    """A JSON value as the annotated type `kind`: dataclass, tuple, dict, union, Literal or plain.
-
-    Raises:
-        ValueError: wrong type, field missing or unknown, or a value that the type refuses.
-    """
-    wrong = ValueError(f"{where} is {value!r:.80}")
-    origin, arguments = get_origin(kind), get_args(kind)
-    if is_dataclass(kind):
-        return _read_fields(kind, value, where)
-    if origin is Literal:
-        if not isinstance(value, str) or value not in arguments:
-            raise wrong
-        return value
-    if origin in (types.UnionType, typing.Union):  # only `X | None` occurs
-        return None if value is None else _read(arguments[0], value, where)
-    if origin is dict:
-        if not isinstance(value, dict) or len(value) > 100:
-            raise wrong
-        return {key: _read(arguments[1], item, f"{where}.{key:.40}") for key, item in value.items()}
-    if origin is tuple:
-        expected = len(value) if isinstance(value, list) and Ellipsis in arguments else len(arguments)
-        if not isinstance(value, list) or len(value) != expected or expected > 1000:
-            raise wrong
-        return tuple(_read(arguments[0], item, f"{where}[{at}]") for at, item in enumerate(value))
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
-    if kind is float or not isinstance(value, kind) or isinstance(value, bool):
-        raise wrong
-    return value
-
-
-def _read_fields(kind: Any, value: Any, where: str) -> Any:
-    if not isinstance(value, dict):
-        raise ValueError(f"{where} is {value!r:.80}")
-    hints = typing.get_type_hints(kind)
-    for field in fields(kind):
-        if field.name not in value and field.default is MISSING:
-            raise ValueError(f"{where}.{field.name} is missing")
-    for key in value:
-        if key not in hints:
-            raise ValueError(f"{where} has an unknown field {key!r:.80}")
-    return kind(**{key: _read(hints[key], item, f"{where}.{key}") for key, item in value.items()})

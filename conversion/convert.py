@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -87,7 +88,9 @@ def convert(args: argparse.Namespace, kind: Format, lower: Lower) -> Path:
     torch.set_num_threads(min(torch.get_num_threads(), 2))
     checkpoint = Checkpoint.load(args.checkpoint or _default_checkpoint())
     source = Source(checkpoint, args.tile)
-    photos = _large_enough(_photos_of(args.photos) if args.photos else _sample(), source)
+    sample = find_pairs(None).fidelity  # photos that calibration never sees
+    phones = _photos_of(args.photos) if args.photos else [pair.load()[0] for pair in sample]
+    photos = _large_enough(phones, source)
     name = f"{_file_name(checkpoint.name)}-{kind}-{args.precision}"
 
     with replacing_folder(args.out / name) as folder:
@@ -105,7 +108,7 @@ def convert(args: argparse.Namespace, kind: Format, lower: Lower) -> Path:
 
         analyze, enhance = lowered.entry_points
         tolerance = FLOORS[args.precision].worst_db
-        golden = write_golden(folder, _to_float(_sample()[0]), source.generator, analyze, enhance, tolerance)
+        golden = write_golden(folder, _to_float(sample[0].load()[0]), source.generator, analyze, enhance, tolerance)
         manifest = _write_manifest(folder, name, kind, args.precision, source, lowered, golden, fidelity)
         made = Artifact.load(folder)
         agreement = golden_psnr(open_artifact(made), made)
@@ -144,7 +147,12 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         yield new
         if path.exists():
             path.rename(old)
-        new.rename(path)
+        try:
+            new.rename(path)
+        except OSError:
+            if old.exists():
+                old.rename(path)
+            raise
     finally:
         shutil.rmtree(workspace)
 
@@ -159,40 +167,31 @@ def _write_manifest(
     golden: Golden,
     fidelity: Fidelity,
 ) -> Manifest:
-    """List what lies in the folder; the model card is written on the way, so that it is listed too."""
+    """The model card is written on the way, so that the manifest lists it too."""
     checkpoint, generator = source.checkpoint, source.generator
-    described = generator.describe()
-    models = {point.file for point in lowered.entry_points}
-
-    def manifest(files: tuple[ModelFile, ...]) -> Manifest:
-        tiling = generator.tiling
-        return Manifest(
-            schema_version=SCHEMA_VERSION,
-            name=name,
-            format=kind,
-            precision=precision,
-            files=files,
-            entry_points=lowered.entry_points,
-            thumbnail_px=generator.thumbnail_px,
-            tiling=TilingSpec(source.tile_px, tiling.halo, tiling.align, tiling.border),
-            colour="sRGB, encoded",
-            delegation=lowered.delegation,
-            golden=golden,
-            fidelity=fidelity,
-            source=Provenance(checkpoint.name, checkpoint.sha256, described["name"], described["config"]),
-            tools={tool: importlib.metadata.version(tool) for tool in sorted({"torch", *lowered.tools})},
-            licence=checkpoint.licence,
-        )
-
-    def files() -> tuple[ModelFile, ...]:
-        inside = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-        listed = {str(path) if path.parts[0] not in models else path.parts[0] for path in inside}
-        return tuple(ModelFile.of(folder, path) for path in sorted(listed))
-
-    write_text(folder / "MODEL_CARD.md", model_card(manifest(files()), checkpoint))
-    whole = manifest(files())
-    whole.save(folder)
-    return whole
+    described, tiling = generator.describe(), generator.tiling
+    packages = {point.file for point in lowered.entry_points}
+    manifest = Manifest(
+        schema_version=SCHEMA_VERSION,
+        name=name,
+        format=kind,
+        precision=precision,
+        files=ModelFile.all_in(folder, packages),
+        entry_points=lowered.entry_points,
+        thumbnail_px=generator.thumbnail_px,
+        tiling=TilingSpec(source.tile_px, tiling.halo, tiling.align, tiling.border),
+        colour="sRGB, encoded",
+        delegation=lowered.delegation,
+        golden=golden,
+        fidelity=fidelity,
+        source=Provenance(checkpoint.name, checkpoint.sha256, described["name"], described["config"]),
+        tools={tool: importlib.metadata.version(tool) for tool in sorted({"torch", *lowered.tools})},
+        licence=checkpoint.licence,
+    )
+    write_text(folder / "MODEL_CARD.md", model_card(manifest, checkpoint))
+    manifest = replace(manifest, files=ModelFile.all_in(folder, packages))
+    manifest.save(folder)
+    return manifest
 
 
 def _default_checkpoint() -> str | Path:
@@ -206,11 +205,6 @@ def _default_checkpoint() -> str | Path:
 def _file_name(name: str) -> str:
     """A checkpoint's name, fit for a folder."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:80] or "checkpoint"
-
-
-def _sample() -> list[Pixels]:
-    """The phone photos that calibration never sees."""
-    return [pair.load()[0] for pair in find_pairs(None).fidelity]
 
 
 def _photos_of(folder: Path) -> list[Pixels]:

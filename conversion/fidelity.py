@@ -25,7 +25,7 @@ class Floor:
 
 
 FLOORS: dict[Precision, Floor] = {
-    "fp32": Floor(mean_db=90, worst_db=85),
+    "fp32": Floor(mean_db=90.0, worst_db=85.0),
 }
 
 

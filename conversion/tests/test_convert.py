@@ -1,0 +1,250 @@
+"""The shared path without any toolchain: `lower` is made up, the engine is the float generator, or a broken one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from conversion import convert as path
+from conversion.artifact import CHECKSUM, MANIFEST, Artifact, ArtifactError, Delegation, EntryPoint, Precision
+from conversion.export import ConversionError, Lowered, Source, require_one_delegate, toolchain
+from conversion.golden import golden_psnr
+from conversion.runtimes import Array, ArtifactEngine, from_layout, to_layout
+from training.checkpoint import Checkpoint
+from training.commandline import run
+from training.enhancer import TorchEngine, to_planes
+
+TILE_PX = "48"
+
+
+class Imitation(ArtifactEngine):
+    """What a runtime would be for a faithful artifact: the float generator in the artifact's own layout."""
+
+    def __init__(self, source: Source, entry_points: Sequence[EntryPoint]):
+        super().__init__(entry_points)
+        self.source = source
+
+    def run(self, entry_point: EntryPoint, inputs: Sequence[Array]) -> Sequence[Array]:
+        module = self.source.analyze if entry_point.name == "analyze" else self.source.enhance
+        given = [from_layout(a, spec) for a, spec in zip(inputs, entry_point.inputs, strict=True)]
+        with torch.inference_mode():
+            made = module(*map(torch.from_numpy, given))
+        return [to_layout(t.numpy(), spec) for t, spec in zip(made, entry_point.outputs, strict=True)]
+
+
+class Black(Imitation):
+    """The silent fault of a converter: everything runs, and the picture is black."""
+
+    def run(self, entry_point: EntryPoint, inputs: Sequence[Array]) -> Sequence[Array]:
+        outputs = super().run(entry_point, inputs)
+        return [np.zeros_like(a) for a in outputs] if entry_point.name == "enhance" else outputs
+
+
+@pytest.fixture
+def converting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
+    """(engine type, flags) -> exit code of a converter to NHWC whose files are not models."""
+
+    def convert(engine: type[Imitation], *flags: str) -> int:
+        sources: list[Source] = []
+
+        def lower(source: Source, precision: Precision, folder: Path) -> Lowered:
+            sources.append(source)
+            (folder / "model.tflite").write_bytes(b"not a model")
+            print("a toolchain's chatter")
+            points = source.entry_points("NHWC", ("model.tflite", "analyze"), ("model.tflite", "enhance"))
+            return Lowered(points, {"analyze": None, "enhance": Delegation(1, 2, 2)}, tools=["numpy"])
+
+        def open_artifact(artifact: Artifact) -> ArtifactEngine:
+            return engine(sources[-1], artifact.verify().manifest.entry_points)
+
+        monkeypatch.setattr(path, "open_engine", lambda kind, folder, points: engine(sources[-1], points))
+        monkeypatch.setattr(path, "open_artifact", open_artifact)
+        flags = ("--tile", TILE_PX, "--out", str(tmp_path / "out"), *flags)
+        return run(path.make_parser("test"), lambda args: path.convert(args, "tflite", lower), flags)
+
+    return convert
+
+
+@pytest.fixture
+def checkpoint_flags(make_checkpoint: Callable[..., Checkpoint], tmp_path: Path, photo: Array) -> list[str]:
+    make_checkpoint("pocket")
+    (tmp_path / "photos").mkdir()
+    Image.fromarray((photo * 255).astype(np.uint8)).save(tmp_path / "photos" / "one.png")
+    return ["--checkpoint", str(tmp_path / "pocket.safetensors"), "--photos", str(tmp_path / "photos")]
+
+
+def left_in(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
+
+
+def test_faithful_lowering_becomes_a_whole_artifact(
+    converting: Callable[..., int], checkpoint_flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert converting(Imitation, *checkpoint_flags) == 0
+    folder = tmp_path / "out" / "pocket-tflite-fp32"
+    assert capsys.readouterr().out == f"{folder}\n"
+    assert left_in(tmp_path / "out") == [folder.name]
+    artifact = Artifact.load(folder).verify()
+    manifest = artifact.manifest
+    listed = {file.path for file in manifest.files}
+    present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    assert present == listed | {MANIFEST, CHECKSUM}
+    assert {"model.tflite", "MODEL_CARD.md", "golden/tile.png", "golden/output.f32"} <= listed
+    assert manifest.fidelity.photos == 1 and manifest.fidelity.psnr_worst_db == 120
+    assert manifest.source.sha256 == Checkpoint.load(checkpoint_flags[1]).sha256
+    card = (folder / "MODEL_CARD.md").read_text()
+    assert "Apache-2.0" in card and "120.0" in card and "| enhance | in | tile | 1 x 48 x 48 x 3 | NHWC |" in card
+
+
+def test_golden_is_what_the_float_generator_makes(
+    converting: Callable[..., int], checkpoint_flags: list[str], tmp_path: Path
+) -> None:
+    assert converting(Imitation, *checkpoint_flags) == 0
+    artifact = Artifact.load(tmp_path / "out" / "pocket-tflite-fp32")
+    source = Source(Checkpoint.load(checkpoint_flags[1]), int(TILE_PX))
+    picture = np.asarray(Image.open(artifact.folder / "golden" / "tile.png"))
+    raw = np.fromfile(artifact.folder / "golden" / "tile.f32", "<f4").reshape(1, 48, 48, 3)
+    np.testing.assert_array_equal(raw[0], picture.astype(np.float32) / np.float32(255))
+    thumbnail = np.asarray(Image.open(artifact.folder / "golden" / "thumbnail.png"))
+    engine = TorchEngine(source.generator)
+    condition = engine.analyze(to_planes(thumbnail) / np.float32(255))
+    expected = engine.enhance(raw.transpose(0, 3, 1, 2).copy(), condition).clip(0, 1)
+    output = np.fromfile(artifact.folder / "golden" / "output.f32", "<f4").reshape(1, 48, 48, 3)
+    np.testing.assert_allclose(output.transpose(0, 3, 1, 2), expected, atol=1e-6)
+    assert golden_psnr(Imitation(source, artifact.manifest.entry_points), artifact) == 120
+    assert golden_psnr(Black(source, artifact.manifest.entry_points), artifact) < 20
+
+
+def test_black_picture_is_refused_and_leaves_nothing(
+    converting: Callable[..., int], checkpoint_flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert converting(Black, *checkpoint_flags) == 1
+    assert left_in(tmp_path / "out") == []
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "below its fidelity floor" in printed.err.splitlines()[-1]
+
+
+def test_failure_keeps_the_artifact_of_before_and_success_replaces_it(
+    converting: Callable[..., int], checkpoint_flags: list[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "out" / "pocket-tflite-fp32"
+    assert converting(Imitation, *checkpoint_flags) == 0
+    before = (folder / MANIFEST).read_bytes()
+    assert converting(Black, *checkpoint_flags) == 1
+    assert (folder / MANIFEST).read_bytes() == before
+    assert converting(Imitation, *checkpoint_flags, "--tile", "64") == 0
+    assert Artifact.load(folder).verify().manifest.tiling.tile_px == 64
+    assert left_in(tmp_path / "out") == [folder.name]
+
+
+def test_a_folder_that_is_no_artifact_is_not_replaced(
+    converting: Callable[..., int], checkpoint_flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    precious = tmp_path / "out" / "pocket-tflite-fp32" / "precious.txt"
+    precious.parent.mkdir(parents=True)
+    precious.write_text("mine")
+    assert converting(Imitation, *checkpoint_flags) == 1
+    assert "is not an artifact" in capsys.readouterr().err
+    assert precious.read_text() == "mine"
+
+
+def test_bad_flags_are_sentences(
+    converting: Callable[..., int], checkpoint_flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def sentence(*flags: str) -> str:
+        assert converting(Imitation, *checkpoint_flags, *flags) == 1
+        return capsys.readouterr().err.splitlines()[-1]
+
+    assert "all halo" in sentence("--tile", "16")
+    assert "multiples of 4" in sentence("--tile", "50")
+    assert "choose from 1" in sentence("--tile", "-4")
+    assert "choose from 1" in sentence("--tile", "5000")
+    assert "no such folder" in sentence("--photos", str(tmp_path / "none"))
+    (tmp_path / "empty").mkdir()
+    assert "no photo" in sentence("--photos", str(tmp_path / "empty"))
+    assert "nowhere" in sentence("--checkpoint", str(tmp_path / "nowhere"))
+    assert left_in(tmp_path / "out") == []
+
+
+def test_broken_photo_is_named_and_passed_over(
+    converting: Callable[..., int], checkpoint_flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "photos" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 and no more")
+    assert converting(Imitation, *checkpoint_flags) == 0
+    assert "broken.jpg" in capsys.readouterr().err
+
+
+def test_photos_below_a_tile_are_left_out_where_tiles_shift_inside(
+    converting: Callable[..., int],
+    make_checkpoint: Callable[..., Checkpoint],
+    checkpoint_flags: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make_checkpoint("dped")
+    flags = ["--checkpoint", str(tmp_path / "dped.safetensors"), *checkpoint_flags[2:]]
+    Image.new("RGB", (47, 200)).save(tmp_path / "photos" / "narrow.png")
+    assert converting(Imitation, *flags) == 0
+    assert "1 photos are below one tile" in capsys.readouterr().err
+    assert converting(Imitation, *flags, "--tile", "128") == 1
+    assert "smaller --tile" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_without_a_checkpoint_it_says_how_to_make_one(
+    converting: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(path, "released", lambda: [])
+    assert converting(Imitation) == 1
+    assert "train.py" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_names_of_checkpoints_become_names_of_folders(
+    converting: Callable[..., int], checkpoint_flags: list[str], tmp_path: Path
+) -> None:
+    checkpoint = Checkpoint.load(checkpoint_flags[1])
+    checkpoint.name = "../my photos/äö 1"
+    checkpoint.save(Path(checkpoint_flags[1]))
+    assert converting(Imitation, *checkpoint_flags) == 0
+    (made,) = left_in(tmp_path / "out")
+    assert made == "my-photos-1-tflite-fp32"
+    assert json.loads((tmp_path / "out" / made / MANIFEST).read_text())["source"]["name"] == "../my photos/äö 1"
+
+
+def test_absent_toolchain_names_its_extra() -> None:
+    sentence = r"no_such_toolchain: not installed; pip install -e \.\[coreml\]"
+    with pytest.raises(ConversionError, match=sentence), toolchain("coreml"):
+        import no_such_toolchain  # noqa: F401
+
+
+@pytest.mark.parametrize("delegation", [Delegation(2, 10, 10), Delegation(1, 9, 10), Delegation(0, 0, 10)])
+def test_enhance_must_go_in_one_piece(delegation: Delegation) -> None:
+    require_one_delegate(Delegation(1, 10, 10))
+    with pytest.raises(ConversionError, match="of 10 operators"):
+        require_one_delegate(delegation)
+
+
+def test_wrong_shapes_never_reach_a_runtime(make_checkpoint: Callable[..., Checkpoint]) -> None:
+    source = Source(make_checkpoint("pocket"), 48)
+    engine = Imitation(source, source.entry_points("NHWC", ("m", "analyze"), ("m", "enhance")))
+    condition = engine.analyze(source.thumbnail.numpy())
+    with pytest.raises(ValueError, match="tile must be"):
+        engine.enhance(np.zeros((1, 3, 48, 52), np.float32), condition)
+    with pytest.raises(ValueError, match="modulation must be"):
+        engine.enhance(source.tile.numpy(), (condition[0][:, 1:], *condition[1:]))
+
+
+def test_existing_file_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("")
+    with pytest.raises(ArtifactError, match="is not an artifact"), path.replacing_folder(tmp_path / "a"):
+        pass
