@@ -34,7 +34,8 @@ results: $(VENV)/ready
 	$(RUN) benchmarks/readme.py
 
 test: lint
-	$(RUN) -m pytest
+	$(RUN) -m pytest -m "not slow"
+	$(RUN) -m pytest -m slow
 
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .
