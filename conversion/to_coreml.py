@@ -5,6 +5,7 @@ Convert a checkpoint to Core ML for iOS 17: two ML programs, `analyze.mlpackage`
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ def lower(source: Source, precision: Precision, folder: Path) -> Lowered:
     """Raises ConversionError: coremltools is not installed."""
     with toolchain("coreml"):
         import coremltools
+    logging.getLogger("coremltools").setLevel(logging.WARNING)  # it lists every operator that it removes
 
     analyze, enhance = source.entry_points(
         "NCHW", analyze=("analyze.mlpackage", FUNCTION), enhance=("enhance.mlpackage", FUNCTION)
