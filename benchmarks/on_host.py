@@ -27,8 +27,8 @@ from conversion.convert import TRAINED
 from training.checkpoint import Checkpoint, released
 from training.commandline import run
 from training.enhancer import to_planes
-from training.pairs import PHOTO_SUFFIXES, find_pairs
-from training.photos import PhotoError, printable, read_pixels
+from training.pairs import find_pairs
+from training.photos import read_folder
 from training.tiling import Tiling, plan, read_tile, thumbnail
 
 log = logging.getLogger(__name__)
@@ -168,25 +168,8 @@ def read_pairs(root: Path | None) -> list[Photo]:
 
 
 def read_photos(folder: Path) -> list[Photo]:
-    """All photos of a folder; those that cannot be decoded are named, counted and passed over.
-
-    Raises:
-        BenchError: no photo at all.
-    """
-    if not folder.is_dir():
-        raise BenchError(f"{folder}: no such folder; give one with photos")
-    photos, broken = [], 0
-    for path in sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES):
-        try:
-            photos.append(Photo(printable(path.name), False, read_pixels(path), None))
-        except PhotoError as error:
-            broken += 1
-            log.warning("passed over: %s", error)
-    if broken:
-        log.warning("%d photos of %s passed over", broken, folder)
-    if not photos:
-        raise BenchError(f"{folder}: no photo in it that can be decoded; give a folder with photos")
-    return photos
+    """All photos of a folder, as `read_folder` gives them."""
+    return [Photo(name, False, pixels, None) for name, pixels in read_folder(folder).items()]
 
 
 if __name__ == "__main__":

@@ -9,20 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import types
-import typing
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.latency import Latency
+from conversion import strict_json
 from training.commandline import UserError
 from training.files import write_text
 
 SCHEMA_VERSION = 1
 LARGEST_BYTES = 8 << 20
-LONGEST_TEXT = 500
 
 Kind = Literal["host", "emulated", "physical"]
 LatencyVerdict = Literal["valid", "invalid", "unranked", "evaluator: fidelity only"]
@@ -228,11 +226,10 @@ class Report:
         try:
             _require(path.stat().st_size <= LARGEST_BYTES, f"larger than {LARGEST_BYTES >> 20} MiB")
             text = path.read_text(encoding="utf-8")
-            return _decode(cls, json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique), "report")
-        except (OSError, ValueError, RecursionError) as error:
-            problem = "nested too deeply" if isinstance(error, RecursionError) else error
+            return strict_json.read(cls, strict_json.loads(text))
+        except (OSError, ValueError) as error:
             raise ReportError(
-                f"{path}: not a report of this project ({problem}); benchmark the artifact again"
+                f"{path}: not a report of this project ({error}); benchmark the artifact again"
             ) from error
 
 
@@ -262,47 +259,3 @@ def canonical_json(value: Any, indent: str = "") -> str:
     if isinstance(value, (list, tuple)) and value:
         return "[\n" + ",\n".join(inner + canonical_json(item, inner) for item in value) + f"\n{indent}]"
     return json.dumps(value)
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not a number")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    _require(len(found) == len(pairs), "a key occurs twice")
-    return found
-
-
-def _decode(expected: Any, value: Any, where: str) -> Any:
-    """JSON value -> instance of the annotation `expected`, or ValueError that says where."""
-    origin, arguments = typing.get_origin(expected), typing.get_args(expected)
-    if is_dataclass(expected) and isinstance(value, dict):
-        hints = typing.get_type_hints(expected)
-        names = {field.name for field in fields(expected)}
-        _require(value.keys() <= names, f"{where} has unknown fields {sorted(value.keys() - names)!r:.200}")
-        _require(names <= value.keys(), f"{where} lacks {sorted(names - value.keys())}")
-        decoded = {name: _decode(hints[name], value[name], f"{where}.{name}") for name in names}
-        try:
-            return expected(**decoded)  # type: ignore[operator]
-        except ValueError as error:
-            raise ValueError(f"{where}: {error}") from error
-    if origin in (types.UnionType, typing.Union):
-        return None if value is None else _decode(arguments[0], value, where)
-    if origin is Literal and isinstance(value, str) and value in arguments:
-        return value
-    if origin is tuple and isinstance(value, list):
-        return tuple(_decode(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
-    if origin is dict and isinstance(value, dict):
-        return {
-            _decode(str, key, where): _decode(arguments[1], item, f"{where}.{key:.50}") for key, item in value.items()
-        }
-    if expected is str and isinstance(value, str) and value.isprintable() and len(value) <= LONGEST_TEXT:
-        return value
-    if expected is float and isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e15:
-        return float(value)
-    if expected is int and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 53:
-        return value
-    if expected is bool and isinstance(value, bool):
-        return value
-    raise ValueError(f"{where}: {value!r:.60} is not {getattr(expected, '__name__', expected)}")

@@ -44,10 +44,9 @@ from conversion.golden import golden_psnr, write_golden
 from conversion.model_card import model_card
 from conversion.runtimes import Array, open_artifact, open_engine
 from training.checkpoint import Checkpoint, released
-from training.commandline import UserError
 from training.files import write_text
-from training.pairs import PHOTO_SUFFIXES, find_pairs
-from training.photos import PhotoError, read_pixels
+from training.pairs import find_pairs
+from training.photos import read_folder
 
 TILE_PX = 256
 OUT = Path("runs/artifacts")
@@ -89,7 +88,7 @@ def convert(args: argparse.Namespace, kind: Format, lower: Lower) -> Path:
     checkpoint = Checkpoint.load(args.checkpoint or _default_checkpoint())
     source = Source(checkpoint, args.tile)
     sample = find_pairs(None).fidelity  # photos that calibration never sees
-    phones = _photos_of(args.photos) if args.photos else [pair.load()[0] for pair in sample]
+    phones = list(read_folder(args.photos).values()) if args.photos else [pair.load()[0] for pair in sample]
     photos = _large_enough(phones, source)
     name = f"{_file_name(checkpoint.name)}-{kind}-{args.precision}"
 
@@ -205,23 +204,6 @@ def _default_checkpoint() -> str | Path:
 def _file_name(name: str) -> str:
     """A checkpoint's name, fit for a folder."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:80] or "checkpoint"
-
-
-def _photos_of(folder: Path) -> list[Pixels]:
-    """Every photo directly inside a folder; those that cannot be read are named and passed over.
-
-    Raises:
-        UserError: no such folder.
-    """
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; --photos takes a folder of photos")
-    photos = []
-    for path in sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES):
-        try:
-            photos.append(read_pixels(path))
-        except PhotoError as error:
-            logging.warning("passed over: %s", error)
-    return photos
 
 
 def _large_enough(photos: list[Pixels], source: Source) -> list[Pixels]:

@@ -1,4 +1,7 @@
-"""JSON from elsewhere into dataclasses, strictly: every field present, none unknown, each of its annotated type."""
+"""JSON from elsewhere into dataclasses, strictly: every field present, none unknown, each of its annotated type.
+
+Texts are printable and bounded, numbers finite, lists bounded: what is read may be shown, stored and multiplied.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,15 @@ from dataclasses import fields, is_dataclass
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 ITEMS_MAX = 1000  # of one list or mapping
+TEXT_MAX = 2000  # characters
+INTEGER_MAX = 2**53  # what every JSON reader keeps exactly
 T = TypeVar("T")
 
 
 def loads(text: str) -> Any:
-    """Raises ValueError: not JSON (NaN and Infinity are not), or nested too deeply."""
+    """Raises ValueError: not JSON (NaN and Infinity are not), a key twice, or nested too deeply."""
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_unique)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -35,6 +40,13 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key occurs twice")
+    return found
+
+
 def _read(kind: Any, value: Any, where: str) -> Any:
     wrong = ValueError(f"{where} is {value!r:.80}")
     origin, arguments = get_origin(kind), get_args(kind)
@@ -49,17 +61,24 @@ def _read(kind: Any, value: Any, where: str) -> Any:
     if origin is dict:
         if not isinstance(value, dict) or len(value) > ITEMS_MAX:
             raise wrong
-        return {key: _read(arguments[1], item, f"{where}.{key:.40}") for key, item in value.items()}
+        return {_read(str, key, where): _read(arguments[1], item, f"{where}.{key:.40}") for key, item in value.items()}
     if origin is tuple:
         expected = len(value) if isinstance(value, list) and Ellipsis in arguments else len(arguments)
         if not isinstance(value, list) or len(value) != expected or expected > ITEMS_MAX:
             raise wrong
         return tuple(_read(arguments[0], item, f"{where}[{at}]") for at, item in enumerate(value))
-    if isinstance(value, bool):  # which Python counts among the integers
+    if kind is bool or isinstance(value, bool):  # which Python counts among the integers
+        if kind is bool and isinstance(value, bool):
+            return value
         raise wrong
-    if kind is float and isinstance(value, int) and abs(value) < 2**53:
+    if kind is float and isinstance(value, int) and abs(value) < INTEGER_MAX:
         return float(value)
-    if not isinstance(value, kind) or (kind is float and not math.isfinite(value)):
+    allowed = isinstance(value, kind) and (
+        (kind is float and math.isfinite(value))
+        or (kind is int and abs(value) < INTEGER_MAX)
+        or (kind is str and len(value) <= TEXT_MAX and value.isprintable())
+    )
+    if not allowed:
         raise wrong
     return value
 
@@ -70,8 +89,12 @@ def _read_fields(kind: Any, value: Any, where: str) -> Any:
     hints = typing.get_type_hints(kind)
     for field in fields(kind):
         if field.name not in value:
-            raise ValueError(f"{where}.{field.name} is missing")
+            raise ValueError(f"{where} lacks {field.name}")
     for key in value:
         if key not in hints:
             raise ValueError(f"{where} has an unknown field {key!r:.80}")
-    return kind(**{key: _read(hints[key], item, f"{where}.{key}") for key, item in value.items()})
+    read = {key: _read(hints[key], item, f"{where}.{key}") for key, item in value.items()}
+    try:
+        return kind(**read)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error

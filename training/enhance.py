@@ -14,8 +14,7 @@ from tqdm import tqdm
 
 from training.commandline import UserError, log, run
 from training.enhancer import Enhancer
-from training.pairs import PHOTO_SUFFIXES
-from training.photos import ENCODERS, PhotoError, read_photo, write_photo
+from training.photos import ENCODERS, PHOTO_SUFFIXES, PhotoError, read_photo, write_photo
 
 
 def parse() -> argparse.ArgumentParser:

@@ -21,11 +21,10 @@ from tqdm import tqdm
 from training import simulated_phone
 from training.commandline import UserError
 from training.embedded_sample import SAMPLE, SamplePhoto
-from training.photos import PhotoError, printable, read_pixels
+from training.photos import PHOTO_SUFFIXES, PhotoError, printable, read_pixels
 
 Pixels = npt.NDArray[np.uint8]
 DSLR_FOLDER = "canon"
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".avif"}
 CALIBRATION_PAIRS, FIDELITY_PAIRS = 32, 16  # at most, where they are drawn from train and validation
 SHARES = {"train": 0.8, "validation": 0.1, "calibration": 0.05, "fidelity": 0.05}
 TRAIN_VARIANTS, HELD_OUT_VARIANTS = 12, 3  # simulated phone photos per photo of the embedded sample

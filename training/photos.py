@@ -27,6 +27,7 @@ from training.tiling import to_uint8
 Pixels = npt.NDArray[np.uint8]
 Plane = npt.NDArray[Any]
 Planes = tuple[Plane, Plane | None]  # colour [H, W, 3] and alpha [H, W], uint8 or uint16
+PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".avif"}
 MAX_PIXELS = 200_000_000  # decoding one takes 0.6 GB, enhancing it in float 5 GB
 JPEG_QUALITY = 95
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses twice this number before it decodes anything
@@ -87,6 +88,28 @@ def read_pixels(path: Path) -> Pixels:
     """[H, W, 3] uint8 sRGB of a photo, by the same rules and with the same errors as `read_photo`."""
     colour = _decode(path).colour
     return colour if colour.dtype == np.uint8 else to_uint8(colour.astype(np.float32) / np.float32(65535))
+
+
+def read_folder(folder: Path) -> dict[str, Pixels]:
+    """File name -> pixels of the photos right inside a folder, by name; broken ones are logged, counted, passed over.
+
+    Raises:
+        PhotoError: no such folder, or no photo in it that can be decoded.
+    """
+    if not folder.is_dir():
+        raise PhotoError(f"{printable(folder)}: no such folder; give one with photos")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES)
+    photos = {}
+    for path in paths:
+        try:
+            photos[printable(path.name)] = read_pixels(path)
+        except PhotoError as error:
+            log.warning("passed over: %s", error)
+    if len(photos) < len(paths):
+        log.warning("%d of %d photos of %s passed over", len(paths) - len(photos), len(paths), printable(folder))
+    if not photos:
+        raise PhotoError(f"{printable(folder)}: no photo in it that can be decoded; give a folder with photos")
+    return photos
 
 
 def write_photo(path: Path, photo: Photo) -> None:

@@ -31,19 +31,6 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def test_broken_photos_are_named_and_counted(photos: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (photo,) = on_host.read_photos(photos)
-    assert (photo.name, photo.simulated, photo.phone.shape, photo.dslr) == ("photo.png", False, (80, 101, 3), None)
-    assert "truncated.jpg" in caplog.text and "1 photos" in caplog.text
-
-
-def test_no_photo_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match="no photo in it"):
-        on_host.read_photos(tmp_path)
-    with pytest.raises(BenchError, match="no such folder"):
-        on_host.read_photos(tmp_path / "absent")
-
-
 def test_only_runs_after_the_warm_up_are_timed() -> None:
     calls: list[int] = []
     samples = time_runs(lambda: calls.append(1), warm_up_runs=3, runs=5)

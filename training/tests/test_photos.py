@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageCms
 
 from training import png16
-from training.photos import Photo, PhotoError, read_photo, read_pixels, write_photo
+from training.photos import Photo, PhotoError, read_folder, read_photo, read_pixels, write_photo
 
 SIDE = 24
 
@@ -546,3 +546,19 @@ def test_exif_too_long_for_jpeg_is_dropped_aloud(tmp_path: Path, caplog: pytest.
     exif[ExifTags.Base.ImageDescription] = "x" * 70000
     write_photo(tmp_path / "a.jpg", Photo(scene().astype(np.float32) / 255, exif.tobytes()))
     assert "EXIF" in caplog.text and read_photo(tmp_path / "a.jpg").exif == b""
+
+
+def test_broken_photos_of_a_folder_are_named_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Image.fromarray(np.zeros((80, 101, 3), np.uint8)).save(tmp_path / "photo.png")
+    (tmp_path / "truncated.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
+    (tmp_path / "notes.txt").write_text("not a photo")
+    photos = read_folder(tmp_path)
+    assert {name: pixels.shape for name, pixels in photos.items()} == {"photo.png": (80, 101, 3)}
+    assert "truncated.jpg" in caplog.text and "1 of 2 photos" in caplog.text
+
+
+def test_no_photo_in_a_folder_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(PhotoError, match="no photo in it"):
+        read_folder(tmp_path)
+    with pytest.raises(PhotoError, match="no such folder"):
+        read_folder(tmp_path / "absent")
