@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from conversion.artifact import SIDE_PX_MAX, Delegation, EntryPoint, Precision, 
 from training.checkpoint import Checkpoint
 from training.commandline import UserError
 from training.generators.base import Condition, Generator
-from training.generators.statistics import Contrast, InstanceNorm, StatisticsGenerator
+from training.generators.statistics import StatisticsGenerator
 from training.tiling import plan
 
 
@@ -46,19 +46,14 @@ class AnalyzeStatisticsForExport(nn.Module):
         self.generator = generator
 
     def forward(self, thumbnail: Tensor) -> Condition:
-        recorded: list[Tensor] = []
+        return (torch.cat(self.generator.with_own_statistics(thumbnail, _accurate_mean_and_variance)[1], 1),)
 
-        def record(index: int, x: Tensor) -> Tensor:
-            rough = _plane_mean(x)
-            mean = rough + _plane_mean(x - rough)
-            centred = x - mean
-            norm = cast(InstanceNorm | Contrast, self.generator.norms[index])
-            scale, shift = norm.affine(mean, _plane_mean(centred * centred))
-            recorded.extend((scale, shift))
-            return x * scale + shift
 
-        self.generator.layers(thumbnail, record)
-        return (torch.cat(recorded, 1),)
+def _accurate_mean_and_variance(x: Tensor) -> tuple[Tensor, Tensor]:
+    rough = _plane_mean(x)
+    mean = rough + _plane_mean(x - rough)
+    centred = x - mean
+    return mean, _plane_mean(centred * centred)
 
 
 def _plane_mean(x: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from training.generators.base import Condition, Generator, ReadTile
 
 EPSILON = 1e-3  # inside the root, as in the authors' code
 Normalize = Callable[[int, Tensor], Tensor]
+Measure = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 class InstanceNorm(nn.Module):
@@ -47,7 +48,8 @@ class Contrast(nn.Module):
         return torch.full_like(mean, 1.2), mean * -0.2
 
 
-def _mean_and_variance(x: Tensor) -> tuple[Tensor, Tensor]:
+def mean_and_variance(x: Tensor) -> tuple[Tensor, Tensor]:
+    """[N, C, H, W] -> mean and biased variance per image and channel, [N, C, 1, 1] each."""
     mean = x.mean((2, 3), keepdim=True)
     centred = x - mean
     return mean, (centred * centred).mean((2, 3), keepdim=True)
@@ -79,28 +81,24 @@ class StatisticsGenerator(Generator):
     def _norm(self, index: int) -> _Affine:
         return cast(_Affine, self.norms[index])
 
-    def forward(self, photo: Tensor, thumbnail: Tensor | None = None) -> Tensor:
-        """With the photo's own statistics, as the papers do. The thumbnail is not needed."""
-
-        def own(index: int, x: Tensor) -> Tensor:
-            mean, variance = _mean_and_variance(x)
-            scale, shift = self._norm(index).affine(mean, variance)
-            return x * scale + shift
-
-        return self.layers(photo, own)
-
-    def analyze(self, thumbnail: Tensor) -> Condition:
-        """-> one tensor [N, 2 * (channels of all norms), 1, 1]: scale and shift of each norm in turn."""
+    def with_own_statistics(self, x: Tensor, measure: Measure) -> tuple[Tensor, list[Tensor]]:
+        """Run on `x` with its own statistics -> output, and scale and shift of each norm in turn."""
         recorded: list[Tensor] = []
 
-        def record(index: int, x: Tensor) -> Tensor:
-            mean, variance = _mean_and_variance(x)
-            scale, shift = self._norm(index).affine(mean, variance)
+        def own(index: int, x: Tensor) -> Tensor:
+            scale, shift = self._norm(index).affine(*measure(x))
             recorded.extend((scale, shift))
             return x * scale + shift
 
-        self.layers(thumbnail, record)
-        return (torch.cat(recorded, 1),)
+        return self.layers(x, own), recorded
+
+    def forward(self, photo: Tensor, thumbnail: Tensor | None = None) -> Tensor:
+        """With the photo's own statistics, as the papers do. The thumbnail is not needed."""
+        return self.with_own_statistics(photo, mean_and_variance)[0]
+
+    def analyze(self, thumbnail: Tensor) -> Condition:
+        """-> one tensor [N, 2 * (channels of all norms), 1, 1]: scale and shift of each norm in turn."""
+        return (torch.cat(self.with_own_statistics(thumbnail, mean_and_variance)[1], 1),)
 
     def enhance(self, tile: Tensor, *condition: Tensor) -> Tensor:
         (statistics,) = condition
