@@ -1,20 +1,23 @@
 """python training/enhance.py PHOTO_OR_FOLDER...
 
-Enhances photos of any size with the float generator, in tiles; EXIF and colour profile are kept.
+Enhances photos of any size with the float generator, in tiles and bounded memory. EXIF is kept, colours become sRGB.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import replace
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from tqdm import tqdm
 
 from training.commandline import UserError, log, run
 from training.enhancer import Enhancer
-from training.photos import ENCODERS, PHOTO_SUFFIXES, PhotoError, read_photo, write_photo
+from training.full_size import enhance_file
+from training.photos import ENCODERS, PHOTO_SUFFIXES, PhotoError
 
 
 def parse() -> argparse.ArgumentParser:
@@ -25,6 +28,11 @@ def parse() -> argparse.ArgumentParser:
     add("photos", nargs="+", type=Path, metavar="PHOTO_OR_FOLDER")
     add("--checkpoint", default="runs/pocket", help="path or released name (default: what train.py made)")
     add("--strength", type=float, default=1.0, help="0 leaves the photo as it is, 1 is the full effect (default: 1)")
+    add(
+        "--condition", choices=("exact", "thumbnail"), default="exact",
+        help="for generators that normalize with statistics of the photo, such as DPED: exact ones, which takes one "
+        "pass over the photo for each norm, or those of its thumbnail, as on a phone (default: %(default)s)",
+    )  # fmt: skip
     add("--accelerator", choices=("cpu", "cuda"), default="cpu", help="(default: %(default)s)")
     add("--out", type=Path, default=Path("enhanced"), help="folder for the results (default: %(default)s)")
     return parser
@@ -44,19 +52,34 @@ def enhance(args: argparse.Namespace) -> Path:
     failed = 0
     for (source, _), target in zip(sources, made, strict=True):
         try:
-            photo = read_photo(source)
-            height, width = photo.pixels.shape[:2]
-            with tqdm(total=height * width, unit="px", unit_scale=True, desc=source.name, mininterval=1) as bar:
-                output = enhancer(photo.pixels, args.strength, bar.update)
-            for note in photo.notes:
+            with tqdm(unit="px", unit_scale=True, desc=source.name, mininterval=1) as bar, _stopped_by_sigterm():
+                notes = enhance_file(enhancer, source, target, args.strength, args.condition, _show_on(bar))
+            for note in notes:
                 log.info("%s: %s", source, note)
-            write_photo(target, replace(photo, pixels=output))
         except PhotoError as error:
             log.error("%s", error)
             failed += 1
     if failed:
         raise UserError(f"{failed} of {len(sources)} photos could not be enhanced, as said above; the others are done")
     return made[0] if len(made) == 1 else args.out
+
+
+def _show_on(bar: tqdm[NoReturn]) -> Callable[[int, int], None]:
+    def show(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done)
+
+    return show
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """As by Ctrl-C: by itself, the signal would leave temporary files."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _writable(target: Path) -> Path:

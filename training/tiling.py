@@ -15,43 +15,75 @@ import numpy.typing as npt
 
 Border = Literal["clamp", "shift"]
 T = TypeVar("T", bound=np.generic)
+STRIP_ROWS = 64  # the 64-bit sums of a whole 48 MP photo would take a gigabyte
 
 
-def _box_sums(pixels: npt.NDArray[np.integer[Any]], cells: int, axis: int) -> npt.NDArray[np.int64]:
-    """Sum `pixels` over `cells` equal intervals of one axis; a pixel cut by a border counts by its share.
+class ThumbnailSums:
+    """The thumbnail of a photo that comes in strips of rows: each pixel box-averaged, aspect ratio ignored.
 
-    Pixels are `cells` units wide and cells are `length` units wide, so all weights are integers and those
-    of one cell add up to `length`. Works for enlarging, too.
+    A photo of H x W px is cut into `height` x `width` equal cells; a pixel that a border cuts counts by its share. In
+    units of 1/height and 1/width of a pixel all shares are integers, and those of one cell add up to H * W. A value is
+    `(sum + H * W // 2) // (H * W)`. Works for enlarging, too.
     """
-    values = np.moveaxis(pixels, axis, 0).astype(np.int64)
+
+    def __init__(self, photo_size: tuple[int, int], height: int, width: int):
+        self.photo_size = photo_size
+        self.shape = (height, width)
+        self.rows = 0
+        self.sums: npt.NDArray[np.int64] | None = None  # [height, width, C]
+
+    def add(self, strip: npt.NDArray[np.uint8]) -> None:
+        """The next rows of the photo, [rows, W, C] uint8."""
+        photo_height = self.photo_size[0]
+        height, width = self.shape
+        if self.sums is None:
+            self.sums = np.zeros((height, width, strip.shape[2]), np.int64)
+        top, bottom = self.rows, self.rows + strip.shape[0]
+        first, last = top * height // photo_height, -(-bottom * height // photo_height)  # the cells that it reaches
+        cells, rows = np.arange(first, last)[:, None], np.arange(top, bottom)[None]
+        from_ = np.maximum(cells * photo_height, rows * height)
+        to = np.minimum((cells + 1) * photo_height, (rows + 1) * height)
+        shares = (to - from_).clip(0)  # [cells, rows]
+        # In doubles, as numpy multiplies integer matrices slowly: whole numbers below 2**53 are exact.
+        sums = np.tensordot(shares.astype(np.float64), _row_sums(strip, width).astype(np.float64), 1)
+        self.sums[first:last] += sums.astype(np.int64)
+        self.rows = bottom
+
+    def thumbnail(self) -> npt.NDArray[np.uint8]:
+        """[height, width, C] uint8, after the last strip."""
+        photo_height, photo_width = self.photo_size
+        assert self.sums is not None and self.rows == photo_height, "strips must make up the photo"
+        weight = photo_height * photo_width
+        return ((self.sums + weight // 2) // weight).astype(np.uint8)
+
+
+def _row_sums(pixels: npt.NDArray[np.uint8], cells: int) -> npt.NDArray[np.int64]:
+    """Sum each row of [H, W, C] over `cells` equal intervals -> [H, cells, C]: pixels are `cells` units wide,
+    cells W units."""
+    values = np.moveaxis(pixels, 1, 0).astype(np.int64)
     length = values.shape[0]
     totals = np.concatenate([np.zeros_like(values[:1]), np.cumsum(values, axis=0)])
     whole, part = np.divmod(np.arange(cells + 1) * length, cells)
-    shape = (-1,) + (1,) * (values.ndim - 1)
     padded = np.concatenate([values, np.zeros_like(values[:1])])  # the last border has part == 0
-    at_border = totals[whole] * cells + padded[whole] * part.reshape(shape)
-    return np.moveaxis(np.diff(at_border, axis=0), 0, axis)
+    at_border = totals[whole] * cells + padded[whole] * part.reshape(-1, 1, 1)
+    return np.moveaxis(np.diff(at_border, axis=0), 0, 1)
 
 
 def thumbnail(pixels: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
-    """Box-average an oriented sRGB photo to `height` x `width`, aspect ratio ignored.
+    """The thumbnail of an oriented sRGB photo, as `ThumbnailSums` defines it.
 
     Args:
         pixels: [H, W, C] uint8, any size from 1x1.
 
     Returns:
-        [height, width, C] uint8, each `(sum + weight // 2) // weight` with integer weights.
+        [height, width, C] uint8.
     """
     if pixels.ndim != 3 or pixels.size == 0:
         raise ValueError(f"a thumbnail needs an image [H, W, C], got shape {pixels.shape}")
-    weight = pixels.shape[0] * pixels.shape[1]
-    # Rows in strips: the 64-bit sums of a whole 48 MP photo would take a gigabyte.
-    strip_rows = 512
-    narrow = np.concatenate(
-        [_box_sums(pixels[y : y + strip_rows], width, axis=1) for y in range(0, pixels.shape[0], strip_rows)]
-    )
-    sums = _box_sums(narrow, height, axis=0)
-    return ((sums + weight // 2) // weight).astype(np.uint8)
+    sums = ThumbnailSums((pixels.shape[0], pixels.shape[1]), height, width)
+    for top in range(0, pixels.shape[0], STRIP_ROWS):
+        sums.add(pixels[top : top + STRIP_ROWS])
+    return sums.thumbnail()
 
 
 def to_uint8(values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint8]:

@@ -1,0 +1,105 @@
+"""Samples of a photo in a file on disk: written and read in parts, by any thread, never in memory as a whole.
+
+The file is a TIFF without compression, which libvips reads as a stream. Read and written at an offset and not by a
+memory map, whose pages would count as memory of the process (libvips maps files of raw samples, too).
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import TiffImagePlugin as tiff
+
+from training.tiling import STRIP_ROWS, Tile
+
+Samples = npt.NDArray[Any]
+UNCOMPRESSED, RGB, UNASSOCIATED_ALPHA = 1, 2, 2  # values of tags, TIFF 6.0
+
+
+class Raster:
+    """[height, width, 3 or 4] of uint8 or uint16, row by row without padding."""
+
+    def __init__(self, path: Path, shape: tuple[int, int, int], dtype: npt.DTypeLike):
+        self.path = path
+        self.shape = shape
+        self.dtype = np.dtype(dtype)
+        self._header = _header(*shape, self.dtype)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        os.pwrite(self._file, self._header, 0)
+
+    def __enter__(self) -> Raster:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def _offset(self, y: int, x: int) -> int:
+        return len(self._header) + (y * self.shape[1] + x) * self.shape[2] * self.dtype.itemsize
+
+    def read(self, y0: int, y1: int, x0: int, x1: int) -> Samples:
+        """Rows y0:y1 and columns x0:x1, which must lie inside -> [y1 - y0, x1 - x0, channels]."""
+        part = np.empty((y1 - y0, x1 - x0, self.shape[2]), self.dtype)
+        wide = x1 - x0 == self.shape[1]
+        for y, into in [(y0, part)] if wide else zip(range(y0, y1), part, strict=True):
+            if os.preadv(self._file, [into.reshape(-1).view(np.uint8).data], self._offset(y, x0)) != into.nbytes:
+                raise OSError(f"{self.path}: ends before its last row")
+        return part
+
+    def write(self, y0: int, x0: int, part: Samples) -> None:
+        """Put [rows, columns, channels] with its upper left corner at (y0, x0)."""
+        part = np.ascontiguousarray(part, self.dtype)
+        wide = part.shape[1] == self.shape[1]
+        for y, row in [(y0, part)] if wide else enumerate(part, y0):
+            if os.pwrite(self._file, row.reshape(-1).view(np.uint8).data, self._offset(y, x0)) != row.nbytes:
+                raise OSError(28, "No space left on device", str(self.path))
+
+    def strips(self) -> Iterator[Samples]:
+        """The rows from the top, STRIP_ROWS at a time."""
+        height, width, _ = self.shape
+        for y in range(0, height, STRIP_ROWS):
+            yield self.read(y, min(y + STRIP_ROWS, height), 0, width)
+
+    def read_tile(self, tile: Tile, repeat_edge: bool) -> Samples:
+        """[size, size, channels] of a tile as `tiling.read_tile` gives it, or only what lies inside the photo."""
+        height, width, _ = self.shape
+        above, left = max(-tile.top, 0), max(-tile.left, 0)
+        below, right = max(tile.top + tile.size - height, 0), max(tile.left + tile.size - width, 0)
+        rows, columns = (
+            (tile.top + above, tile.top + tile.size - below),
+            (tile.left + left, tile.left + tile.size - right),
+        )
+        inside = self.read(*rows, *columns)
+        if repeat_edge and (above or below or left or right):
+            return np.pad(inside, ((above, below), (left, right), (0, 0)), mode="edge")
+        return inside
+
+
+def _header(height: int, width: int, channels: int, dtype: np.dtype[Any]) -> bytes:
+    """All of a TIFF that stands before its samples (TIFF 6.0, section 6)."""
+    strip_bytes = STRIP_ROWS * width * channels * dtype.itemsize
+    total_bytes = height * width * channels * dtype.itemsize
+    starts = range(0, total_bytes, strip_bytes)
+    directory = tiff.ImageFileDirectory_v2(prefix=b"II" if sys.byteorder == "little" else b"MM")
+    directory[tiff.IMAGEWIDTH], directory[tiff.IMAGELENGTH] = width, height
+    directory[tiff.BITSPERSAMPLE], directory[tiff.SAMPLESPERPIXEL] = (8 * dtype.itemsize,) * channels, channels
+    directory[tiff.COMPRESSION], directory[tiff.PHOTOMETRIC_INTERPRETATION] = UNCOMPRESSED, RGB
+    directory[tiff.ROWSPERSTRIP] = STRIP_ROWS
+    directory[tiff.STRIPOFFSETS] = tuple(starts)  # from the end of the directory, as Pillow takes them
+    directory[tiff.STRIPBYTECOUNTS] = tuple(min(strip_bytes, total_bytes - start) for start in starts)
+    if channels == 4:
+        directory[tiff.EXTRASAMPLES] = UNASSOCIATED_ALPHA
+    begin = directory.prefix + struct.pack("=HI", 42, 8)
+    return begin + directory.tobytes(len(begin))
