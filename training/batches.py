@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from training.commandline import UserError
+from training.packed import Packed
 from training.pairs import PhotoPair
 from training.tiling import thumbnail
 
@@ -34,15 +35,30 @@ class Batch:
 class Batches(Dataset[tuple[Batch, Batch]]):
     """Step -> two independent batches: the generator's and the discriminator's.
 
-    A sample is a random crop of a random pair, turned and mirrored at random (which keeps its tone), with the
-    thumbnail of the photo that it is from. Decoded photos are kept in memory up to 1 GiB per worker.
+    A sample is a random crop of a random pair, or of a packed sample, turned and mirrored at random (which keeps its
+    tone), with the thumbnail of the photo that it is from. Decoded photos are kept in memory up to 1 GiB per worker.
+
+    Args:
+        packed, packed_share: sets of packed samples, and which share of every batch is from them all.
 
     Raises:
         UserError: a photo is smaller than a patch.
     """
 
-    def __init__(self, pairs: Sequence[PhotoPair], steps: int, batch: int, patch_px: int, thumbnail_px: int, seed: int):
+    def __init__(
+        self,
+        pairs: Sequence[PhotoPair],
+        steps: int,
+        batch: int,
+        patch_px: int,
+        thumbnail_px: int,
+        seed: int,
+        packed: Sequence[Packed] = (),
+        packed_share: float = 0.0,
+    ):
         self.pairs, self.steps, self.batch = list(pairs), steps, batch
+        self.packed = list(packed)
+        self.from_packed = round(batch * packed_share) if self.packed else 0
         self.patch_px, self.thumbnail_px, self.seed = patch_px, thumbnail_px, seed
         self._cache: dict[int, tuple[Pixels, Pixels, Pixels]] = {}
         self._cached_bytes = 0
@@ -55,11 +71,15 @@ class Batches(Dataset[tuple[Batch, Batch]]):
         return self._draw(random), self._draw(random)
 
     def _draw(self, random: np.random.Generator) -> Batch:
-        samples = [self._sample(random) for _ in range(self.batch)]
+        samples = [
+            self._augmented(*(self._packed(random) if at < self.from_packed else self._load_one(random)), random)
+            for at in range(self.batch)
+        ]
         return Batch(*(_to_tensor(side) for side in zip(*samples, strict=True)))
 
-    def _sample(self, random: np.random.Generator) -> tuple[Pixels, Pixels, Pixels]:
-        phone, dslr, small = self._load(int(random.integers(len(self.pairs))))
+    def _augmented(
+        self, phone: Pixels, dslr: Pixels, small: Pixels, random: np.random.Generator
+    ) -> tuple[Pixels, Pixels, Pixels]:
         patch = self.patch_px
         top, left = (int(random.integers(side - patch + 1)) for side in phone.shape[:2])
         turns, mirror = int(random.integers(4)), bool(random.integers(2))
@@ -70,6 +90,17 @@ class Batches(Dataset[tuple[Batch, Batch]]):
 
         crop = np.s_[top : top + patch, left : left + patch]
         return turned(phone[crop]), turned(dslr[crop]), turned(small)
+
+    def _packed(self, random: np.random.Generator) -> tuple[Pixels, Pixels, Pixels]:
+        at = int(random.integers(sum(map(len, self.packed))))
+        for packed in self.packed:
+            if at < len(packed):
+                return packed.phone[at], packed.dslr[at], packed.thumbnail[at]
+            at -= len(packed)
+        raise AssertionError("the index lies within the sum of the lengths")
+
+    def _load_one(self, random: np.random.Generator) -> tuple[Pixels, Pixels, Pixels]:
+        return self._load(int(random.integers(len(self.pairs))))
 
     def _load(self, index: int) -> tuple[Pixels, Pixels, Pixels]:
         if index in self._cache:

@@ -26,7 +26,7 @@ from training.commandline import UserError, run
 from training.enhancer import Array, Enhancer
 from training.files import write_text
 from training.metrics import Scores
-from training.pairs import PairSplits, PhotoPair, find_pairs, usable
+from training.pairs import PairSplits, PhotoPair, find_pairs, fold_of, parse_fold, usable
 from training.sheet import Sheet
 
 SPLITS = ("train", "validation", "calibration", "fidelity")
@@ -142,6 +142,8 @@ def evaluate(args: argparse.Namespace) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)  # a path that cannot be written shows before the work
     models = load_models(args.checkpoints, args.device)
     splits = find_pairs(args.pairs, args.phone)
+    if args.fold:
+        splits = fold_of(splits, *args.fold)
     pairs = usable(choose_pairs(splits, args.split), log.warning)
     sheet = Sheet()
     rows = score(models, pairs, args.split, sheet)
@@ -159,6 +161,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("checkpoints", nargs="*", help="paths of checkpoints or released names")
     parser.add_argument("--pairs", type=Path, help="DPED root, or a folder with <phone>/ and canon/ (default: sample)")
     parser.add_argument("--phone", default="iphone", help="which phone's pairs (default: %(default)s)")
+    parser.add_argument("--fold", type=parse_fold, metavar="K/N", help="the pairs that train.py --fold K/N held out")
     parser.add_argument("--split", choices=[*SPLITS, *GROUPS], default="validation", help="default: %(default)s")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
     parser.add_argument("--json", type=Path, help="write the rows to this file, too")

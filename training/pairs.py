@@ -119,6 +119,35 @@ def find_pairs(root: Path | None, phone: str = "iphone", seed: int = 0) -> PairS
     )
 
 
+def fold_of(splits: PairSplits, fold: int, folds: int) -> PairSplits:
+    """All pairs of train and validation again, split for cross-validation: one run of neighbours is held out.
+
+    Neighbouring names may show one scene, so a fold is a run of consecutive pairs. Pairs that are not simulated only;
+    calibration and fidelity are empty.
+
+    Raises:
+        PairError: a fold would be empty.
+    """
+    pairs = [pair for pair in (*splits.train, *splits.validation) if not pair.simulated]
+    if not 0 <= fold < folds <= len(pairs):
+        raise PairError(
+            f"fold {fold}/{folds} of {len(pairs)} pairs: give a number from 0 to {folds - 1}, and few folds"
+        )
+    borders = [k * len(pairs) // folds for k in range(folds + 1)]
+    held_out = slice(borders[fold], borders[fold + 1])
+    return PairSplits(
+        train=pairs[: held_out.start] + pairs[held_out.stop :], validation=pairs[held_out], calibration=[], fidelity=[],
+        description=f"fold {fold} of {folds} over {len(pairs)} pairs, pairs {held_out.start + 1} to {held_out.stop} "
+        f"held out; {splits.description}",
+    )  # fmt: skip
+
+
+def parse_fold(text: str) -> tuple[int, int]:
+    """ "0/5" -> (0, 5), for argparse."""
+    fold, _, folds = text.partition("/")
+    return int(fold), int(folds)
+
+
 def two_folders(phone_folder: Path, dslr_folder: Path, licence: str = "as its owner states") -> list[PhotoPair]:
     """Pair the photos of two folders by name without extension, numbers in natural order, gaps allowed.
 

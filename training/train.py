@@ -27,12 +27,13 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from training import generators, resume
 from training.batches import Batches
 from training.checkpoint import Checkpoint, CheckpointError
-from training.commandline import log, run
+from training.commandline import UserError, log, run
 from training.enhancer import TorchEngine
 from training.files import write_text
 from training.generators.base import Generator
 from training.metrics import mse, mse_to_psnr
-from training.pairs import PhotoPair, find_pairs, usable
+from training.packed import load as load_packed
+from training.pairs import PhotoPair, find_pairs, fold_of, parse_fold, usable
 from training.recipes import PRESETS, make_recipe
 
 EMA_DECAY = 0.999
@@ -45,6 +46,11 @@ def parse() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--pairs", type=Path, help="DPED root, or a folder with <phone>/ and canon/ (default: the embedded sample)")
+    add("--fold", type=parse_fold, metavar="K/N", help="cross-validation: hold out the K-th of N parts of all pairs")
+    add("--packed", type=Path, nargs="*", default=[], metavar="FOLDER", help="samples of teach.py or simulate.py")
+    add("--packed-share", type=float, default=0.7, help="of them in every batch; 1 learns from no pair (default: "
+        "%(default)s)")  # fmt: skip
+    add("--init", metavar="CHECKPOINT", help="start from these weights (default: from scratch)")
     add("--phone", default="iphone", help="which phone of a DPED root (default: %(default)s)")
     add("--generator", choices=generators.NAMES, default="pocket", help="(default: %(default)s)")
     add("--preset", choices=PRESETS, help="losses: pixel is mean absolute error; code and paper are DPED's four terms "
@@ -69,7 +75,11 @@ def train(args: argparse.Namespace) -> Path:
     preset: str = args.preset or ("pixel" if args.generator == "pocket" else "code")
     out.mkdir(parents=True, exist_ok=True)
 
+    if not 0 <= args.packed_share <= 1:
+        raise UserError(f"--packed-share {args.packed_share}: must lie between 0 and 1")
     splits = find_pairs(args.pairs, args.phone, args.seed)
+    if args.fold:
+        splits = fold_of(splits, *args.fold)
     log.info("%s", splits.description)
     pairs, validation = usable(splits.train, log.warning), usable(splits.validation, log.warning)
 
@@ -77,12 +87,17 @@ def train(args: argparse.Namespace) -> Path:
     torch.manual_seed(args.seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # it only costs time
-    generator = generators.build(args.generator)
+    initial = Checkpoint.load(args.init) if args.init else None
+    generator = initial.generator.train() if initial else generators.build(args.generator)
+    if generator.name != args.generator:
+        raise UserError(f"{args.init}: is a {generator.name}; give --generator {generator.name}")
+    packed = [load_packed(folder, args.patch, generator.thumbnail_px) for folder in args.packed]
     recipe = make_recipe(preset, fabric, generator, args.lr, args.steps, args.vgg)
     ema = AveragedModel(generator, avg_fn=moving_average)
     averaged = cast(Generator, ema.module)
 
     settings = {name: str(value) for name, value in sorted(vars(args).items()) if name not in ("out", "minutes")}
+    settings |= {f"packed {folder.name}": str(p.facts["sha256"]) for folder, p in zip(args.packed, packed, strict=True)}
     state_file, log_file = out / "resume.safetensors", out / "log.jsonl"
     modules = {**recipe.modules, "ema": ema}
     start, minutes_before, rows = 0, 0.0, []
@@ -94,7 +109,9 @@ def train(args: argparse.Namespace) -> Path:
         log.info("resuming at step %d", start)
 
     out_of_time = args.minutes is not None and minutes_before >= args.minutes
-    batches = Batches(pairs, args.steps, args.batch, args.patch, generator.thumbnail_px, args.seed)
+    batches = Batches(
+        pairs, args.steps, args.batch, args.patch, generator.thumbnail_px, args.seed, packed, args.packed_share
+    )
     remaining = range(start, start if out_of_time else args.steps)
     loader = DataLoader(batches, batch_size=None, sampler=remaining, num_workers=args.workers)
     writer = SummaryWriter(str(out / "tensorboard"), purge_step=start)
@@ -128,10 +145,13 @@ def train(args: argparse.Namespace) -> Path:
             if last:
                 break
 
-    licences = sorted({pair.licence for pair in pairs})
+    licences = {pair.licence for pair in pairs} if batches.from_packed < args.batch else set()
+    licences |= {licence for samples in packed for licence in samples.facts["licences"]}
+    if initial:
+        licences.add(f"{initial.name}: {initial.licence}")
     checkpoint = Checkpoint(
         averaged.eval(),
-        licence="trained on photos of these licences: " + "; ".join(licences),
+        licence="trained on photos of these licences: " + "; ".join(sorted(licences)),
         scores={"validation": rows[-1]} if rows else {},
         provenance={"settings": settings | {"pairs": splits.description}, "preset": preset, "steps": step},
         name=out.name,

@@ -105,6 +105,8 @@ _elementwise("mul", torch.mul, "x", "y")
 _elementwise("real_div", torch.div, "x", "y")
 _elementwise("relu", torch.relu, "x")
 _elementwise("tanh", torch.tanh, "x")
+_elementwise("sqrt", torch.sqrt, "x")
+_elementwise("exp", torch.exp, "x")
 
 
 @_operator("leaky_relu")
@@ -120,6 +122,11 @@ def clip(given: Arguments) -> Tensor:
 @_operator("rsqrt")
 def rsqrt(given: Arguments) -> Tensor:
     return torch.rsqrt(given.tensor("x") + given.number("epsilon"))
+
+
+@_operator("log")
+def log(given: Arguments) -> Tensor:
+    return torch.log(given.tensor("x") + given.number("epsilon"))
 
 
 @_operator("cast")

@@ -24,7 +24,11 @@ class PocketConfig:
     layers: int = 4
     factor: int = 4
     thumbnail_px: int = 64
-    analyser_channels: int = 16
+    analyser_channels: int = 8
+    hidden: int = 96
+
+
+COLOUR_TERMS = 24  # linear 3x3, square 3x3, offset 3, centre 3
 
 
 def space_to_depth(x: Tensor, factor: int) -> Tensor:
@@ -43,30 +47,59 @@ def depth_to_space(x: Tensor, factor: int) -> Tensor:
 
 
 class Analyser(nn.Module):
-    """Thumbnail -> colour transform and modulation. Starts as the identity."""
+    """Thumbnail -> colour transform and modulation. Starts as the identity.
+
+    Tone is a matter of ratios, so the network sees the thumbnail relative to its own mean and contrast, is told
+    the logarithms of what that took away, and answers with gains as exponentials about a centre: the instance norm
+    of the teachers, (x - mean) / deviation, is linear in these terms.
+    """
 
     def __init__(self, config: PocketConfig):
         super().__init__()
         self.modulations = config.channels * config.layers
-        width = config.analyser_channels
-        widths = [3, width, 2 * width, 2 * width, 4 * width, 4 * width]
-        self.convolutions = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths))
-        self.hidden = nn.Conv2d(widths[-1], 64, 1)
-        self.head = nn.Conv2d(64, 2 * self.modulations + 21, 1)
-        identity = torch.zeros(2 * self.modulations + 21)
-        identity[: self.modulations] = 1  # gain
-        identity[-21:-12] = torch.eye(3).flatten()  # linear part of the colour transform
-        with torch.no_grad():
-            self.head.weight.mul_(0.1)
-            self.head.bias.copy_(identity)  # type: ignore[union-attr]
+        widths = [k * config.analyser_channels for k in (3, 4, 6, 8)]
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise((6, *widths)))
+        self.same = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for width in widths)
+        self.pooled = nn.Conv2d(7 + 2 * sum(widths), config.hidden, 1)
+        self.hidden = nn.Conv2d(config.hidden, config.hidden, 1)
+        self.head = nn.Conv2d(config.hidden, 3 * self.modulations + COLOUR_TERMS, 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+        self.register_buffer("identity", torch.eye(3).reshape(1, 9, 1, 1), persistent=False)
 
     def forward(self, thumbnail: Tensor) -> tuple[Tensor, Tensor]:
-        """[N, 3, t, t] -> modulation [N, 2 layers channels, 1, 1], colour [N, 21, 1, 1]."""
-        x = thumbnail
-        for convolution in self.convolutions:
-            x = F.relu(convolution(x))
-        x = self.head(F.relu(self.hidden(x.mean((2, 3), keepdim=True))))
-        return x[:, : 2 * self.modulations], x[:, 2 * self.modulations :]
+        """[N, 3, t, t] -> modulation [N, 2 layers channels, 1, 1], colour [N, 21, 1, 1]: linear, square, offset."""
+        mean = _mean(thumbnail)
+        centred = thumbnail - mean
+        variance = _mean(centred * centred)
+        contrast = (variance[:, 0:1] + variance[:, 1:2] + variance[:, 2:3]) / 3.0  # a mean of channels is not delegated
+        x = torch.cat([thumbnail, centred / (contrast + 1e-3).sqrt() * 0.5], 1)
+        terms = [mean * 2.0 - 1.0, _logarithm(variance), _logarithm(contrast)]
+        for down, same in zip(self.down, self.same, strict=True):
+            x = F.relu(down(x))
+            x = x + F.relu(same(x))
+            at = _mean(x)
+            terms += [at, _logarithm(_mean((x - at) * (x - at)))]
+        x = F.relu(self.pooled(torch.cat(terms, 1)))
+        x = self.head(x + F.relu(self.hidden(x)))
+
+        m = self.modulations
+        gain = torch.exp(x[:, :m])
+        modulation = torch.cat([gain, x[:, m : 2 * m] - gain * x[:, 2 * m : 3 * m]], 1)
+        colour = x[:, 3 * m :]
+        linear, square = colour[:, 0:9] + self.identity, colour[:, 9:18]
+        offset, centre = colour[:, 18:21], colour[:, 21:24]
+        moved = torch.bmm((centre + mean).reshape(-1, 1, 3), linear.reshape(-1, 3, 3)).reshape(-1, 3, 1, 1)
+        return modulation, torch.cat([linear, square, offset + mean - moved], 1)
+
+
+def _mean(x: Tensor) -> Tensor:
+    return x.mean((2, 3), keepdim=True)
+
+
+def _logarithm(variance: Tensor) -> Tensor:
+    """About -1 .. 1 for variances that photos have."""
+    return torch.log(variance + 1e-4) * 0.25 + 1.0
 
 
 class Pocket(Generator):
@@ -109,11 +142,11 @@ class Pocket(Generator):
         modulation, matrix, offset = condition
         width, layers, factor = self.config.channels, self.config.layers, self.config.factor
         cells = space_to_depth(tile, factor)
-        x = F.relu(self.down(cells))
+        x = self.down(cells)
         for k, convolution in enumerate(self.body):
             gain = modulation[:, k * width : (k + 1) * width]
             shift = modulation[:, (layers + k) * width : (layers + k + 1) * width]
-            x = F.relu(convolution(x) * gain + shift)
+            x = x + convolution(F.relu(x)) * gain + shift
         n, size, h, w = map(int, cells.shape)
         basis = torch.cat([cells, cells * cells], 1).permute(0, 2, 3, 1).reshape(n, h * w, 2 * size)
         colour = torch.bmm(basis, matrix).reshape(n, h, w, size).permute(0, 3, 1, 2)

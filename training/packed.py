@@ -1,0 +1,91 @@
+"""Packed samples: patches with their thumbnails in arrays on disk, made once and read as fast as memory.
+
+A sample is a phone patch, what it should become, and the thumbnail of the picture that the patch was cut from: a
+whole photo, or the patch itself. Written by teach.py (published generators answer) and simulate.py (a simulated phone).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from training.commandline import UserError
+from training.files import replacing, sha256, write_text
+
+Pixels = npt.NDArray[np.uint8]
+FACTS = "facts.json"
+REMEDY = "make it with teach.py or simulate.py"
+
+
+class PackedError(UserError):
+    """A folder holds no packed samples that can be used; the message says which commands make them."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """thumbnail [N, t, t, 3], phone and dslr [N, p, p, 3]: uint8 sRGB, mapped from disk.
+
+    facts: JSON: "licences" of all that went in, the photos, settings, sha256 of each array.
+    """
+
+    thumbnail: Pixels
+    phone: Pixels
+    dslr: Pixels
+    facts: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.phone)
+
+
+class Writer:
+    """Collects samples; `save` makes the folder valid by writing its facts last."""
+
+    def __init__(self, count: int, patch_px: int, thumbnail_px: int):
+        sides = {"thumbnail": thumbnail_px, "phone": patch_px, "dslr": patch_px}
+        self.arrays = {name: np.empty((count, side, side, 3), np.uint8) for name, side in sides.items()}
+        self.used = 0
+
+    def add(self, thumbnail: Pixels, phone: Pixels, dslr: Pixels) -> None:
+        for name, pixels in {"thumbnail": thumbnail, "phone": phone, "dslr": dslr}.items():
+            self.arrays[name][self.used] = pixels
+        self.used += 1
+
+    def save(self, folder: Path, facts: dict[str, Any]) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / FACTS).unlink(missing_ok=True)
+        hashes = {}
+        for name, array in self.arrays.items():
+            with replacing(folder / f"{name}.npy") as temporary, temporary.open("wb") as file:
+                np.save(file, array[: self.used])
+            hashes[name] = sha256(folder / f"{name}.npy")
+        write_text(folder / FACTS, json.dumps({**facts, "samples": self.used, "sha256": hashes}, indent=2) + "\n")
+        return folder
+
+
+def load(folder: Path, patch_px: int, thumbnail_px: int) -> Packed:
+    """Map a set into memory.
+
+    Raises:
+        PackedError: absent, incomplete, changed, of another thumbnail size or of patches smaller than `patch_px`.
+    """
+    try:
+        facts = json.loads((folder / FACTS).read_text())
+        hashes, licences = facts["sha256"], facts["licences"]
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("thumbnail", "phone", "dslr")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PackedError(f"{folder}: no complete set of packed samples ({error}); {REMEDY}") from error
+    packed = Packed(**arrays, facts=facts)
+    count, side = len(packed), packed.phone.shape[1]
+    patches, thumbnails = (count, side, side, 3), (count, thumbnail_px, thumbnail_px, 3)
+    if (packed.thumbnail.shape, packed.phone.shape, packed.dslr.shape) != (thumbnails, patches, patches):
+        raise PackedError(f"{folder}: its arrays do not fit each other or thumbnails of {thumbnail_px} px; {REMEDY}")
+    if not count or side < patch_px or any(array.dtype != np.uint8 for array in arrays.values()):
+        raise PackedError(f"{folder}: {count} patches of {side} px, {patch_px} px are needed; {REMEDY}")
+    if not isinstance(licences, list) or hashes != {name: sha256(folder / f"{name}.npy") for name in arrays}:
+        raise PackedError(f"{folder}: its files are not those that were written there; {REMEDY}")
+    return packed
