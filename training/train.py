@@ -97,7 +97,8 @@ def train(args: argparse.Namespace) -> Path:
     averaged = cast(Generator, ema.module)
 
     settings = {name: str(value) for name, value in sorted(vars(args).items()) if name not in ("out", "minutes")}
-    settings |= {f"packed {folder.name}": str(p.facts["sha256"]) for folder, p in zip(args.packed, packed, strict=True)}
+    settings |= {"packed": str([samples.facts["sha256"] for samples in packed])}
+    settings |= {"init": initial.sha256 if initial else "None"}
     state_file, log_file = out / "resume.safetensors", out / "log.jsonl"
     modules = {**recipe.modules, "ema": ema}
     start, minutes_before, rows = 0, 0.0, []
@@ -147,13 +148,17 @@ def train(args: argparse.Namespace) -> Path:
 
     licences = {pair.licence for pair in pairs} if batches.from_packed < args.batch else set()
     licences |= {licence for samples in packed for licence in samples.facts["licences"]}
-    if initial:
-        licences.add(f"{initial.name}: {initial.licence}")
+    licences |= set(initial.provenance.get("licences", [initial.licence])) if initial else set()
     checkpoint = Checkpoint(
         averaged.eval(),
         licence="trained on photos of these licences: " + "; ".join(sorted(licences)),
         scores={"validation": rows[-1]} if rows else {},
-        provenance={"settings": settings | {"pairs": splits.description}, "preset": preset, "steps": step},
+        provenance={
+            "settings": settings | {"pairs": splits.description},
+            "preset": preset,
+            "steps": step,
+            "licences": sorted(licences),
+        },
         name=out.name,
     )
     return checkpoint.save(out / "checkpoint.safetensors")

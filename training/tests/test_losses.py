@@ -132,3 +132,19 @@ def test_same_padding_puts_the_odd_pixel_after_the_image() -> None:
         padded = torch.nn.functional.pad(x, (3, 4, 3, 4))
         expected = torch.nn.functional.conv2d(padded, first.weight, first.bias, stride=4)
         torch.testing.assert_close(first(x), expected)
+
+
+@given(seeds)
+@settings(max_examples=10, deadline=None)
+def test_structure_loss_is_one_minus_contrast_and_structure_of_ssim(seed: int) -> None:
+    a, b = images(seed, 1, 12)
+    terms = []
+    for y in range(12 - 6):
+        for x in range(15 - 6):
+            for c in range(3):
+                p, q = a[0, c, y : y + 7, x : x + 7], b[0, c, y : y + 7, x : x + 7]
+                covariance = ((p - p.mean()) * (q - q.mean())).mean()
+                terms.append((2 * covariance + 0.0009) / (p.var() + q.var() + 0.0009))
+    wanted = 1 - float(np.mean(terms))
+    assert losses.structure_loss(torch.from_numpy(a), torch.from_numpy(b)).item() == pytest.approx(wanted, abs=1e-9)
+    assert losses.structure_loss(torch.from_numpy(a), torch.from_numpy(a + 0.1)).item() == pytest.approx(0, abs=1e-9)
