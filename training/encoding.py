@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import struct
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -97,6 +98,7 @@ def _encode_png(file: BinaryIO, image: pyvips.Image, exif: bytes) -> None:
 
 def _encode_tiff(file: BinaryIO, image: pyvips.Image, exif: bytes) -> None:
     target = pyvips.Target.new_to_descriptor(file.fileno())
+    image = _with_exif(image, exif)
     image.tiffsave_target(target, compression="deflate", predictor="horizontal", profile="srgb", keep="icc")
     if exif:
         _add_exif_to_tiff(file, exif)
@@ -112,7 +114,8 @@ def _with_exif(image: pyvips.Image, exif: bytes) -> pyvips.Image:
         return image
     parsed = _parsed(exif)
     unit_mm = 10 if parsed.get(ExifTags.Base.ResolutionUnit) == CENTIMETRES else MM_PER_INCH
-    x, y = (float(parsed.get(tag) or PX_PER_INCH) for tag in (ExifTags.Base.XResolution, ExifTags.Base.YResolution))
+    said = (float(parsed.get(tag, 0)) for tag in (ExifTags.Base.XResolution, ExifTags.Base.YResolution))
+    x, y = (value if 0 < value < math.inf else PX_PER_INCH for value in said)  # 0 / 0 is seen in files
     image = image.copy(xres=x / unit_mm, yres=y / unit_mm)
     image.set_type(pyvips.GValue.blob_type, "exif-data", exif)
     return image

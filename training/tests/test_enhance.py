@@ -1,17 +1,27 @@
-"""enhance.py on real files: EXIF and profile kept, folders, strength, and bad input."""
+"""enhance.py on real files: everything kept, equal to the enhancer in memory, in bounded memory, stopped cleanly."""
 
 from __future__ import annotations
 
+import logging
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
 import torch
 from PIL import Image
 
-from training import enhance, generators
+from training import enhance, enhancer, full_size, generators
 from training.checkpoint import Checkpoint
-from training.photos import read_photo
+from training.embedded_sample import SAMPLE
+from training.enhancer import Enhancer
+from training.full_size import enhance_file
+from training.photos import Photo, read_photo, read_pixels, write_photo
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +92,154 @@ def test_bad_input_gets_one_sentence(
     fails("1 of 3 photos could not be enhanced", str(album), *use)
     assert (tmp_path / "out" / "turned.jpg").is_file(), "the others are done"
     assert not (tmp_path / "out" / "broken.jpg").exists()
+
+
+# --- file to file is what the enhancer does in memory -----------------------------------------------------------
+
+
+@pytest.fixture
+def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(enhancer, "TILE_PX", 64)
+    monkeypatch.setattr(full_size, "TILE_PX", 64)
+
+
+def alive_dped() -> Checkpoint:
+    torch.manual_seed(0)
+    generator = generators.build("dped", {"channels": 8}).eval()
+    for parameter in generator.parameters():
+        parameter.data.add_(torch.randn_like(parameter) * 0.03)
+    return Checkpoint(generator, "test")
+
+
+@pytest.mark.usefixtures("small_tiles")
+@pytest.mark.parametrize("name", ["pocket", "dped"])
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("size", [(1, 1), (65, 97), (150, 131)])
+def test_files_are_enhanced_bit_for_bit_as_arrays(
+    checkpoint: Path, tmp_path: Path, name: str, bits: int, size: tuple[int, int]
+) -> None:
+    model = Enhancer(alive_dped() if name == "dped" else Checkpoint.load(checkpoint))
+    model.threads = 2
+    values = np.random.default_rng(0).random((*size, 4)).astype(np.float32)
+    write_photo(tmp_path / "a.png", Photo(values[..., :3], alpha=values[..., 3], bits=bits))
+    photo = read_photo(tmp_path / "a.png")
+    assert enhance_file(model, tmp_path / "a.png", tmp_path / "b.png", strength=0.75) == ()
+    enhanced = model(photo.pixels, strength=0.75)
+    write_photo(tmp_path / "c.png", Photo(enhanced, alpha=photo.alpha, bits=bits))
+    found, expected = read_photo(tmp_path / "b.png"), read_photo(tmp_path / "c.png")
+    assert found.bits == bits and found.alpha is not None and expected.alpha is not None
+    np.testing.assert_array_equal(found.pixels, expected.pixels)
+    np.testing.assert_array_equal(found.alpha, expected.alpha)
+    if bits == 8:
+        np.testing.assert_array_equal(read_pixels(tmp_path / "b.png"), model(read_pixels(tmp_path / "a.png"), 0.75))
+
+
+@pytest.mark.usefixtures("small_tiles")
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_enhanced_upright(checkpoint: Path, tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[274], exif[271] = orientation, "Pocket Camera Works"
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 150, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    model = Enhancer.load(checkpoint)
+    enhance_file(model, tmp_path / "a.png", tmp_path / "b.tif")
+    np.testing.assert_array_equal(read_pixels(tmp_path / "b.tif"), model(read_pixels(tmp_path / "a.png")))
+    with Image.open(tmp_path / "b.tif") as image:
+        assert image.size == ((150, 90) if orientation <= 4 else (90, 150))
+        assert image.getexif()[271] == "Pocket Camera Works" and image.getexif().get(274, 1) == 1
+
+
+def test_heic_becomes_jpeg(checkpoint: Path, album: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Image.open(album / "turned.jpg") as image:
+        pillow_heif.from_pillow(image).save(tmp_path / "a.heic", quality=90)
+    arguments = [str(tmp_path / "a.heic"), "--checkpoint", str(checkpoint), "--out", str(tmp_path / "out")]
+    assert enhance.main(arguments) == 0
+    made = Path(capsys.readouterr().out.splitlines()[-1])
+    assert made.name == "a.jpg" and read_pixels(made).shape == read_pixels(tmp_path / "a.heic").shape
+
+
+@pytest.mark.usefixtures("small_tiles")
+def test_dped_takes_exact_statistics_or_those_of_the_thumbnail(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = Enhancer(alive_dped())
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (100, 140, 3), np.uint8)).save(tmp_path / "a.png")
+    progress: dict[str, list[tuple[int, int]]] = {"exact": [], "thumbnail": []}
+    results = {}
+    with caplog.at_level(logging.INFO):
+        for condition in ("exact", "thumbnail"):
+
+            def done(pixels: int, total: int, into: list[Any] = progress[condition]) -> None:
+                into.append((pixels, total))
+
+            enhance_file(model, tmp_path / "a.png", tmp_path / f"{condition}.png", 1, condition, done)
+            results[condition] = read_pixels(tmp_path / f"{condition}.png")
+    for condition, passes in (("exact", 9), ("thumbnail", 1)):  # eight norms, and the photo itself
+        assert {total for _, total in progress[condition]} == {passes * 100 * 140}
+        assert sum(pixels for pixels, _ in progress[condition]) == passes * 100 * 140
+    assert "8 passes" in caplog.text and "TMAC" in caplog.text and caplog.text.count("passes") == 1
+    assert (results["exact"] != results["thumbnail"]).any()
+
+
+# --- stopped, and large -----------------------------------------------------------------------------------------
+
+
+def mosaic(path: Path, width: int, height: int, orientation: int = 1) -> Path:
+    """A large photo of the photos of the embedded sample."""
+    stones = []
+    for photo in SAMPLE:
+        with Image.open(photo.path()) as image:
+            stones.append(image.convert("RGB").resize((504, 504)))
+    picture = Image.new("RGB", (width, height))
+    for number, place in enumerate((x, y) for y in range(0, height, 504) for x in range(0, width, 504)):
+        picture.paste(stones[number % len(stones)], place)
+    exif = Image.Exif()
+    exif[274] = orientation
+    picture.save(path, exif=exif, quality=92)
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", [".enhancing-*/photo", ".enhancing-*/result", ".*.part.png"])
+def test_stopped_in_the_middle_it_leaves_nothing(
+    checkpoint: Path, tmp_path: Path, repository: Path, sent: signal.Signals, moment: str
+) -> None:
+    """While it decodes, enhances, and encodes."""
+    photo, out = mosaic(tmp_path / "a.png", 4032, 3024), tmp_path / "out"
+    command = [sys.executable, str(repository / "training" / "enhance.py"), str(photo), "--checkpoint", str(checkpoint)]
+    with subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.PIPE, text=True) as process:
+        until = time.monotonic() + 120
+        while not any(out.glob(moment)) and time.monotonic() < until:
+            time.sleep(0.01)
+        process.send_signal(sent)
+        sent_at = time.monotonic()
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert said.strip().splitlines()[-1].endswith("stopped; what was finished is kept")
+    assert list(out.rglob("*")) == []
+    assert time.monotonic() - sent_at < 20
+
+
+# Of the process itself: getrusage would count the process that has started it, before it became this one.
+PEAK = """
+import sys
+from training import enhance
+assert enhance.main(sys.argv[1:]) == 0
+peak_kib = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(int(peak_kib) // 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc says the peak")
+def test_memory_does_not_grow_with_the_photo(checkpoint: Path, tmp_path: Path) -> None:
+    peaks_mb = {}
+    for megapixels, width, height in ((12, 4032, 3024), (48, 8064, 6048)):
+        photo = mosaic(tmp_path / f"{megapixels}.jpg", width, height, orientation=6)
+        arguments = [str(photo), "--checkpoint", str(checkpoint), "--out", str(tmp_path / "out")]
+        ran = subprocess.run([sys.executable, "-c", PEAK, *arguments], capture_output=True, text=True, check=True)
+        peaks_mb[megapixels] = int(ran.stdout.splitlines()[-1])
+        with Image.open(tmp_path / "out" / photo.name) as made:
+            assert made.size == (height, width)
+    assert peaks_mb[12] <= 700 and peaks_mb[48] <= 1.3 * peaks_mb[12], peaks_mb

@@ -7,15 +7,17 @@ import io
 import itertools
 import struct
 import time
+import warnings
 import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pillow_heif
 import pytest
 import tifffile
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from training.photos import ENCODERS, Photo, PhotoError, read_folder, read_photo, read_pixels, write_photo
 
@@ -95,6 +97,52 @@ def test_every_odd_file_is_a_photo_or_a_sentence(pocket_data: Path) -> None:
             if photo.bits == 8 and photo.pixels.size < 10**6:
                 np.testing.assert_array_equal(np.rint(photo.pixels * 255), read_pixels(path))
         assert time.monotonic() - started < 30
+
+
+def by_pillow(path: Path) -> npt.NDArray[np.uint8] | None:
+    """[H, W, 3] upright sRGB by Pillow alone; None for CMYK without a profile and greys of 16 bits."""
+    with warnings.catch_warnings(), Image.open(path) as image:
+        warnings.simplefilter("ignore")
+        icc = image.info.get("icc_profile")
+        turned = image if image.format == "HEIF" else ImageOps.exif_transpose(image)
+        if turned.mode == "CMYK" or turned.mode.startswith("I;16"):
+            return None
+        colour = turned.convert("RGBA").convert("RGB") if image.has_transparency_data else turned.convert("RGB")
+        if icc and icc[16:20] == b"RGB ":
+            parsed = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+            bpc = ImageCms.Flags.BLACKPOINTCOMPENSATION
+            converted = ImageCms.profileToProfile(
+                colour, parsed, ImageCms.createProfile("sRGB"), ImageCms.Intent.RELATIVE_COLORIMETRIC, flags=bpc
+            )
+            assert converted is not None
+            colour = converted
+        return np.asarray(colour)
+
+
+def test_pixels_are_those_of_an_independent_library(pocket_data: Path) -> None:
+    """Within one level, as 16 bits are rounded here and cut off there; 24 where two AVIF decoders differ on edges."""
+    folder, compared = pocket_data / "robustness", 0
+    with (folder / "MANIFEST.csv").open() as file:
+        paths = [folder / row["file"] for row in csv.DictReader(file) if row["pillow_13_result"] == "decodes"]
+    for path in paths:
+        expected = by_pillow(path)
+        if expected is not None:
+            found = read_pixels(path)
+            assert found.shape == expected.shape, path
+            difference = np.abs(found.astype(int) - expected)
+            assert difference.max() <= (24 if path.suffix == ".avif" else 1), path
+            assert difference.mean() <= (0.4 if read_photo(path).bits == 16 else 0.05), path
+            compared += 1
+    assert compared > 45
+
+
+def test_16_bit_tiffs_of_others_are_those_of_an_independent_library(pocket_data: Path) -> None:
+    for name in ("pillow__tiff_16bit_RGB.tiff", "pillow__16bit.cropped.tif"):
+        expected = tifffile.imread(pocket_data / "robustness" / "color" / name)
+        photo = read_photo(pocket_data / "robustness" / "color" / name)
+        colour = expected if expected.ndim == 3 else np.repeat(expected[..., None], 3, axis=2)
+        assert photo.bits == 16 and expected.dtype == np.uint16
+        np.testing.assert_array_equal(np.rint(photo.pixels * 65535), colour)
 
 
 def test_turned_photos_of_one_scene_look_alike(pocket_data: Path) -> None:
@@ -202,6 +250,106 @@ def test_float_tiff_is_refused(tmp_path: Path) -> None:
         read_photo(tmp_path / "a.tif")
 
 
+def test_premultiplied_alpha_is_divided_out(tmp_path: Path) -> None:
+    for dtype, level in ((np.uint8, 1), (np.uint16, 257)):
+        samples = np.full((4, 5, 4), 50 * level, dtype)
+        samples[..., 3] = 100 * level
+        tifffile.imwrite(tmp_path / "a.tif", samples, photometric="rgb", extrasamples=["assocalpha"])
+        photo = read_photo(tmp_path / "a.tif")
+        assert photo.alpha is not None
+        np.testing.assert_allclose(photo.alpha, 100 / 255, atol=1e-3)
+        np.testing.assert_allclose(photo.pixels, 50 / 100, atol=3e-3)
+
+
+# --- HEIC, HDR -------------------------------------------------------------------------------------------------
+
+
+def save_heic(path: Path, pixels: npt.NDArray[Any], orientation: int = 1, **options: Any) -> None:
+    image = Image.fromarray(pixels)
+    image.info["exif"] = exif_with(orientation).tobytes()
+    image.save(path, quality=-1, chroma=444, **options)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_heic_is_turned_by_its_container_once(tmp_path: Path, orientation: int) -> None:
+    """As phones write it: a rotation of the container, and an EXIF tag that says the same and has no say."""
+    stored = scene(64, 96)
+    save_heic(tmp_path / "a.heic", stored, orientation)
+    boxes = (tmp_path / "a.heic").read_bytes()
+    assert (orientation == 1) == (b"irot" not in boxes and b"imir" not in boxes)
+    photo = read_photo(tmp_path / "a.heic")
+    np.testing.assert_allclose(photo.pixels * 255, shown(stored, orientation), atol=4)
+    exif = Image.Exif()
+    exif.load(photo.exif)
+    assert exif[ExifTags.Base.Orientation] == 1 and exif[ExifTags.Base.Make] == "Maker"
+
+
+def test_heic_keeps_alpha_and_ten_bits(tmp_path: Path) -> None:
+    pixels = np.dstack([scene(64, 96), scene(64, 96)[..., 0]])
+    save_heic(tmp_path / "a.heif", pixels)
+    photo = read_photo(tmp_path / "a.heif")
+    assert photo.alpha is not None and photo.bits == 8
+    np.testing.assert_allclose(photo.alpha * 255, pixels[..., 3], atol=4)
+
+    deep = np.repeat(np.linspace(0, 65535, 96 * 64).reshape(64, 96, 1), 3, axis=2).astype(np.uint16)
+    pillow_heif.from_bytes("RGB;16", (96, 64), deep.tobytes()).save(tmp_path / "b.heic", quality=-1, chroma=444)
+    photo = read_photo(tmp_path / "b.heic")
+    assert photo.bits == 16 and len(np.unique(photo.pixels)) > 256
+    np.testing.assert_allclose(photo.pixels, deep / 65535, atol=4 / 1023)
+
+
+def test_colour_said_by_code_numbers(tmp_path: Path) -> None:
+    """ITU-T H.273 in place of a profile: Display P3 (12, 13) is converted, PQ (9, 16) refused."""
+    heic, pixels = tmp_path / "a.heic", scene(64, 96)
+    coded = {"matrix_coefficients": 0, "full_range_flag": 1}
+    save_heic(heic, pixels, nclx_profile=coded | {"color_primaries": 12, "transfer_characteristics": 13})
+    assert b"colrnclx\0\x0c\0\x0d" in heic.read_bytes(), "the encoder should write the codes"
+    np.testing.assert_allclose(read_photo(heic).pixels, from_display_p3(pixels / 255), atol=7 / 255)
+    assert abs(from_display_p3(pixels / 255) - pixels / 255).max() > 0.1
+    save_heic(heic, pixels, nclx_profile=coded | {"color_primaries": 9, "transfer_characteristics": 16})
+    with pytest.raises(PhotoError, match="PQ or HLG"):
+        read_photo(heic)
+
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    whole = (tmp_path / "a.png").read_bytes()
+    for codes, sentence in ((b"\x0c\x0d\0\1", None), (b"\x09\x10\0\1", "PQ or HLG")):
+        (tmp_path / "a.png").write_bytes(whole[:33] + png_chunk(b"cICP", codes) + whole[33:])
+        if sentence:
+            with pytest.raises(PhotoError, match=sentence):
+                read_photo(tmp_path / "a.png")
+        else:
+            found = read_photo(tmp_path / "a.png").pixels
+            np.testing.assert_allclose(found, from_display_p3(pixels / 255), atol=2.1 / 255)
+
+
+@pytest.mark.parametrize(
+    ("kind", "packet"),
+    [
+        ("Ultra HDR", b'<rdf:Description xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" hdrgm:Version="1.0"/>'),
+        ("Apple", b'<rdf:Description apdi:AuxiliaryImageType="urn:com:apple:photo:2020:aux:hdrgainmap"/>'),
+    ],
+)
+def test_a_gain_map_is_dropped_aloud(tmp_path: Path, kind: str, packet: bytes) -> None:
+    """A JPEG with a second picture behind the first (MPF), which XMP of the one or the other calls a gain map."""
+    pixels, dark = scene(64, 96), Image.fromarray(np.zeros((32, 48), np.uint8))
+    first = Image.fromarray(pixels)
+    xmp = {"xmp": packet} if kind == "Ultra HDR" else {}
+    first.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[dark], quality=100, subsampling=0, **xmp)
+    if kind == "Apple":
+        (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes() + packet)
+    photo = read_photo(tmp_path / "a.jpg")
+    assert photo.notes == ("HDR gain map dropped: the result is standard range",)
+    np.testing.assert_allclose(photo.pixels * 255, pixels, atol=6)
+    write_photo(tmp_path / "b.jpg", photo)
+    assert b"gainmap" not in (tmp_path / "b.jpg").read_bytes().lower() and not read_photo(tmp_path / "b.jpg").notes
+
+
+def test_a_second_view_is_dropped_aloud(tmp_path: Path) -> None:
+    first = Image.fromarray(scene(64, 96))
+    first.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[first])
+    assert read_photo(tmp_path / "a.jpg").notes == ("only the first picture of the file kept, a second view dropped",)
+
+
 # --- broken, absent, too large ---------------------------------------------------------------------------------
 
 
@@ -222,6 +370,27 @@ def test_a_truncated_16_bit_png_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     write_png16(path, np.random.default_rng(0).integers(0, 65536, (40, 50, 3)).astype(np.uint16))
     path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(PhotoError):
+        read_photo(path)
+
+
+def test_a_truncated_jpeg_with_an_end_is_refused(tmp_path: Path) -> None:
+    """Libraries fill what is missing with grey, and many do not say so."""
+    path = tmp_path / "a.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (160, 160, 3), dtype=np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:-9000] + b"\xff\xd9")
+    with pytest.raises(PhotoError, match="premature end"):
+        read_photo(path)
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate"])
+def test_a_damaged_tiff_is_refused(tmp_path: Path, compression: str | None) -> None:
+    path = tmp_path / "a.tif"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)).save(
+        path, compression=compression
+    )
+    whole = path.read_bytes()
+    path.write_bytes(whole[:5000] + bytes(3000) + whole[8000:] if compression else whole[:-3000])
     with pytest.raises(PhotoError):
         read_photo(path)
 
@@ -441,7 +610,7 @@ def test_jpeg_is_close_keeps_colour_resolution_and_drops_alpha_aloud(
         assert [component[1:3] for component in image.layer] == [(1, 1)] * 3  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("name", "bits"), [("a.jpg", 8), ("a.png", 8), ("a.png", 16), ("a.tif", 8)])
+@pytest.mark.parametrize(("name", "bits"), [("a.jpg", 8), ("a.png", 8), ("a.png", 16), ("a.tif", 8), ("a.tif", 16)])
 def test_exif_survives_with_orientation_1_and_an_srgb_profile(tmp_path: Path, name: str, bits: int) -> None:
     Image.fromarray(scene()).save(tmp_path / "source.jpg", exif=exif_with(6), quality=100)
     photo = read_photo(tmp_path / "source.jpg")
