@@ -88,7 +88,8 @@ def _thumbnail_condition(engine: TorchEngine, photo: Raster) -> tuple[Array, ...
     side = engine.generator.thumbnail_px
     sums = ThumbnailSums(photo.shape[:2], side, side)
     for strip in photo.strips():
-        sums.add(to_samples(from_samples(strip[..., :3]), np.uint8))
+        colour = strip[..., :3]
+        sums.add(colour if colour.dtype == np.uint8 else to_samples(from_samples(colour), np.uint8))
     return engine.analyze(to_planes(sums.thumbnail()) / np.float32(255))
 
 

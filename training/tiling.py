@@ -45,8 +45,8 @@ class ThumbnailSums:
         to = np.minimum((cells + 1) * photo_height, (rows + 1) * height)
         shares = (to - from_).clip(0)  # [cells, rows]
         # In doubles, as numpy multiplies integer matrices slowly: whole numbers below 2**53 are exact.
-        sums = np.tensordot(shares.astype(np.float64), _row_sums(strip, width).astype(np.float64), 1)
-        self.sums[first:last] += sums.astype(np.int64)
+        narrowed = np.tensordot(shares.astype(np.float64), strip.astype(np.float64), 1)  # [cells, W, C]
+        self.sums[first:last] += _row_sums(narrowed.astype(np.int64), width)
         self.rows = bottom
 
     def thumbnail(self) -> npt.NDArray[np.uint8]:
@@ -57,10 +57,10 @@ class ThumbnailSums:
         return ((self.sums + weight // 2) // weight).astype(np.uint8)
 
 
-def _row_sums(pixels: npt.NDArray[np.uint8], cells: int) -> npt.NDArray[np.int64]:
+def _row_sums(pixels: npt.NDArray[np.int64], cells: int) -> npt.NDArray[np.int64]:
     """Sum each row of [H, W, C] over `cells` equal intervals -> [H, cells, C]: pixels are `cells` units wide,
     cells W units."""
-    values = np.moveaxis(pixels, 1, 0).astype(np.int64)
+    values = np.moveaxis(pixels, 1, 0)
     length = values.shape[0]
     totals = np.concatenate([np.zeros_like(values[:1]), np.cumsum(values, axis=0)])
     whole, part = np.divmod(np.arange(cells + 1) * length, cells)
