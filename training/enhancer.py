@@ -22,8 +22,8 @@ from training.tiling import Tile, Tiling, plan, read_tile, thumbnail, to_uint8
 
 Array = npt.NDArray[np.float32]
 ReadPart = Callable[[int, int, int, int], Array]  # (y0, y1, x0, x1) -> [y1 - y0, x1 - x0, 3]
-TILE_PX = 320  # DPED is fastest at 256 to 320, Pocket alike from 256 to 768; memory grows with the square
-MAX_THREADS = 4  # a tile of Pocket takes 25 MB beside the weights, and files are not read faster than four enhance
+TILE_PX = 320  # DPED is fastest at 256 to 320, Pocket about as fast from 256 to 768; memory grows with the square
+MAX_THREADS = 4  # each needs memory for a tile
 
 
 class Engine(Protocol):
@@ -164,7 +164,8 @@ class Enhancer:
     def __init__(self, checkpoint: Checkpoint, device: str = "cpu"):
         self.checkpoint = checkpoint
         self.engine = TorchEngine(checkpoint.generator, device)
-        # Tiles side by side: torch's own threads are no faster, and wait for each other where others compute, too.
+        # Tiles side by side, as torch's own threads wait for each other: with another program on one of two cores,
+        # 12 MP took Pocket 2.5 s this way and 13 s or more the other.
         self.threads = min(torch.get_num_threads(), MAX_THREADS) if device == "cpu" else 1
 
     @classmethod
