@@ -127,6 +127,11 @@ def released() -> list[str]:
     return sorted(path.stem for path in WEIGHTS_FOLDER.glob("*.safetensors"))
 
 
+def default_release() -> str:
+    """What scripts use when no checkpoint is named: the best release that is here. The wheel has pocket-clean only."""
+    return next((name for name in ("pocket-iphone", "pocket-clean") if name in released()), "runs/pocket")
+
+
 def find(name_or_path: str | Path) -> Path:
     """The file of a released name, a checkpoint path, or a folder of train.py (its `checkpoint.safetensors`)."""
     text = str(name_or_path)

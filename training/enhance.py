@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
+from training.checkpoint import default_release
 from training.commandline import UserError, log, run
 from training.enhancer import Enhancer
 from training.full_size import enhance_file
@@ -26,7 +27,7 @@ def parse() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("photos", nargs="+", type=Path, metavar="PHOTO_OR_FOLDER")
-    add("--checkpoint", default="runs/pocket", help="path or released name (default: what train.py made)")
+    add("--checkpoint", default=default_release(), help="path or released name (default: %(default)s)")
     add("--strength", type=float, default=1.0, help="0 leaves the photo as it is, 1 is the full effect (default: 1)")
     add(
         "--condition", choices=("exact", "thumbnail"), default="exact",

@@ -1,4 +1,4 @@
-"""python training/looks.py CHECKPOINT... --photos FOLDER --beside CHECKPOINT --teachers CHECKPOINT...
+"""python training/looks.py CHECKPOINT... --photos PATH... --beside CHECKPOINT --teachers CHECKPOINT...
 
 How models treat whole photos: how far they go from the photo and from their teachers, what they clip, which cast,
 halos and bands they add (training/blemishes.py), and how much their output depends on what else is in the picture.
@@ -26,7 +26,7 @@ from training.checkpoint import Checkpoint
 from training.commandline import UserError, run
 from training.enhancer import Array, TorchEngine, from_planes, thumbnail_planes, to_planes
 from training.files import replacing, write_text
-from training.photos import read_folder
+from training.photos import read_folder, read_pixels
 from training.tiling import Tile, read_tile, to_uint8
 from training.whole_photo import MOST_PX, Pixels, reduced, to_float, whole_output
 
@@ -227,7 +227,7 @@ def looks(args: argparse.Namespace) -> Path:
     sheets = args.out / "sheets"
     sheets.mkdir(parents=True, exist_ok=True)  # a path that cannot be written shows before the work
     models = load_models(args)
-    photos = list(read_folder(args.photos).items())[: args.first]
+    photos = [photo for path in args.photos for photo in _read(path)][: args.first]
     divisors = {
         name: look(name, pixels, models, args.crops, sheets)
         for name, pixels in tqdm(photos, desc="looks", unit="photo")
@@ -256,14 +256,18 @@ def looks(args: argparse.Namespace) -> Path:
     return args.out
 
 
+def _read(path: Path) -> list[tuple[str, Pixels]]:
+    return list(read_folder(path).items()) if path.is_dir() else [(path.name, read_pixels(path))]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="looks.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
     add("checkpoints", nargs="+", metavar="CHECKPOINT", help="paths of checkpoints or released names")
-    add("--photos", type=Path, required=True, metavar="FOLDER", help="photos to enhance")
-    add("--first", type=int, metavar="N", help="only the first photos of the folder, by name (default: all)")
+    add("--photos", type=Path, nargs="+", required=True, metavar="PATH", help="photos to enhance, or folders of them")
+    add("--first", type=int, metavar="N", help="only the first photos, by name within a folder (default: all)")
     add("--beside", metavar="CHECKPOINT", help="a model to compare with, on the sheets between photo and checkpoints")
     add("--teachers", nargs="+", default=[], metavar="CHECKPOINT", help="models whose outputs' mean is compared with")
     add("--strength", type=float, default=1.0, help="of the CHECKPOINTs, as in enhance.py (default: %(default)s)")

@@ -1,14 +1,14 @@
-"""python training/release.py runs/pocket-iphone --name pocket-iphone
+"""python training/release.py pocket-iphone runs/pocket-iphone
 
-Makes a release of a trained checkpoint: weights rounded to half precision, with a model card beside them. The card
-states what went in and what came out, from the files of the run and of its evaluation.
+Makes a release of a trained checkpoint: weights rounded to half precision in training/weights/, with a model card
+beside them. `make pocket-iphone` and `make pocket-clean` run all steps up to this one.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -18,67 +18,94 @@ from training.commandline import UserError, log, run
 from training.files import write_text
 
 MAX_BYTES = 500_000
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Release:
+    """What the card says beyond what the files of the run know. tables: below training/results/."""
+
+    about: str
+    licence: str
+    limits: str
+    tables: tuple[str, ...]
+
+
+RELEASES = {
+    "pocket-iphone": Release(
+        about="Enhances photos of the iPhone 3GS towards the Canon 70D of DPED. It learned from what PPCN's teacher "
+        "network answers for many photos, then from DPED's pairs as well.",
+        licence="research use: learned from photos and published weights without a stated licence",
+        limits="The phone of DPED is from 2009. Photos of today's phones, bright and sharp already, come out "
+        "brighter still: use a smaller `--strength`, or pocket-clean. Scores of the folds are those of networks made "
+        "in the same way without the pairs that they are scored on; the released one has learned from all pairs.",
+        tables=("pocket-iphone/folds.md", "pocket-iphone/looks.md"),
+    ),
+    "pocket-clean": Release(
+        about="Enhances photos of a simulated cheap phone: dark, pale, soft and noisy ones get better, good ones stay. "
+        "It learned from photos with free licences alone, named in pocket-clean-photos.csv.",
+        licence="CC BY-SA 4.0, as the photos that it learned from",
+        limits="No phone took the photos that it learned from: how well it fits a given phone is not known. "
+        "It does not reach the tone of a DSLR on DPED's pairs, whose phone it has never seen.",
+        tables=("pocket-clean/quality.md", "pocket-clean/looks.md"),
+    ),
+}
 
 
 def parse() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="release.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add = parser.add_argument
-    add("checkpoint", help="path of a trained checkpoint or its run")
-    add("--name", required=True, help="of the release: small letters, digits and hyphens")
-    add("--about", required=True, help="one paragraph for the card: what it is for")
-    add("--licence", required=True, help="of the weights")
-    add("--command", required=True, help="the one command that makes it again")
-    add("--limits", required=True, help="one paragraph for the card: where not to use it")
-    add("--tables", type=Path, nargs="*", default=[], metavar="FILE.md", help="result tables to put into the card")
-    add("--out", type=Path, default=WEIGHTS_FOLDER, help="folder (default: the released weights)")
+    parser.add_argument("name", choices=RELEASES, help="of the release")
+    parser.add_argument("checkpoint", help="path of a trained checkpoint or its run")
+    parser.add_argument("--out", type=Path, default=WEIGHTS_FOLDER, help="folder (default: training/weights)")
     return parser
 
 
 def release(args: argparse.Namespace) -> Path:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", args.name):
-        raise UserError(f"--name {args.name!r}: use small letters, digits and hyphens, such as pocket-iphone")
-    missing = [str(path) for path in args.tables if not path.is_file()]
+    about = RELEASES[args.name]
+    missing = [name for name in about.tables if not (RESULTS / name).is_file()]
     if missing:
-        raise UserError(f"{missing[0]}: no such table; make it with evaluate.py or cross_validate.py")
+        raise UserError(f"{RESULTS / missing[0]}: no such table; run make {args.name}, which makes it")
     checkpoint = Checkpoint.load(args.checkpoint)
     for parameter in checkpoint.generator.parameters():
         parameter.data = parameter.data.to(torch.float16)
-    checkpoint.name, trained_on, checkpoint.licence = args.name, checkpoint.licence, args.licence
-    checkpoint.provenance |= {"trained_from_sha256": checkpoint.sha256, "trained_on": trained_on}
-    path = checkpoint.save(args.out / f"{args.name}.safetensors")
+    checkpoint.provenance["trained_from_sha256"] = checkpoint.sha256
+    checkpoint.name, checkpoint.licence = args.name, about.licence
+    args.out.mkdir(parents=True, exist_ok=True)
+    path = checkpoint.save(args.out / f".{args.name}.safetensors")
     size_bytes = path.stat().st_size
     if size_bytes > MAX_BYTES:
         path.unlink()
         raise UserError(
-            f"{args.name}: {size_bytes:,} bytes are more than the {MAX_BYTES:,} of a release; train a smaller one"
+            f"{args.checkpoint}: {size_bytes:,} bytes in half precision, a release has {MAX_BYTES:,} at most"
         )
-    write_text(args.out / f"{args.name}.md", card(args, checkpoint, trained_on, size_bytes))
-    log.info("%s: %s bytes, %s", args.name, f"{size_bytes:,}", args.licence)
+    path = path.rename(args.out / f"{args.name}.safetensors")
+    write_text(args.out / f"{args.name}.md", card(args.name, Checkpoint.load(path), size_bytes))
+    log.info("%s: %s bytes, %s", args.name, f"{size_bytes:,}", about.licence)
     return path
 
 
-def card(args: argparse.Namespace, checkpoint: Checkpoint, trained_on: str, size_bytes: int) -> str:
-    generator = checkpoint.generator
-    used = "\n".join(f"- {part.strip()}" for part in trained_on.split(": ", 1)[-1].split(";"))
-    tables = "\n".join(path.read_text() for path in args.tables)
-    return f"""# {args.name}
+def card(name: str, checkpoint: Checkpoint, size_bytes: int) -> str:
+    generator, about = checkpoint.generator, RELEASES[name]
+    learned_from = "\n".join(f"- {licence}" for licence in checkpoint.provenance["licences"])
+    tables = "\n".join((RESULTS / table).read_text() for table in about.tables)
+    return f"""# {name}
 
-{args.about}
+{about.about}
 
-- licence of the weights: {args.licence}
+- licence of the weights: {about.licence}
 - network: `{generator.name}`, {generator.parameter_count():,} parameters, {generator.mac_per_px():,.0f} MAC per pixel
 - file: {size_bytes:,} bytes, half precision, sha256 {checkpoint.sha256}
-- made again by: `{args.command}`
+- made again by: `make {name}`
 
 ## Learned from
-{used}
+{learned_from}
 
 ## Scores
 {tables}
 ## Limits
-{args.limits}
+{about.limits}
 """
 
 

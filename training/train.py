@@ -47,6 +47,8 @@ def parse() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--pairs", type=Path, help="DPED root, or a folder with <phone>/ and canon/ (default: the embedded sample)")
     add("--fold", type=parse_fold, metavar="K/N", help="cross-validation: hold out the K-th of N parts of all pairs")
+    add("--all-pairs", action="store_true", help="learn from the validation pairs, too: for a release that "
+        "cross-validation has judged")  # fmt: skip
     add("--packed", type=Path, nargs="*", default=[], metavar="FOLDER", help="samples of teach.py or simulate.py")
     add("--packed-share", type=float, default=0.7, help="of them in every batch; 1 learns from no pair (default: "
         "%(default)s)")  # fmt: skip
@@ -82,6 +84,8 @@ def train(args: argparse.Namespace) -> Path:
         splits = fold_of(splits, *args.fold)
     log.info("%s", splits.description)
     pairs, validation = usable(splits.train, log.warning), usable(splits.validation, log.warning)
+    if args.all_pairs:
+        pairs += validation
 
     fabric = Fabric(accelerator=args.accelerator, devices=1, precision=args.precision)
     torch.manual_seed(args.seed)

@@ -80,20 +80,38 @@ def test_an_answer_is_the_teacher_s_output_turned_back(teacher: Path) -> None:
 
 
 def test_simulated_samples_leave_one_in_five_as_it_is(photos: Path, tmp_path: Path) -> None:
-    flags = ["--licence", "CC0", "--variants", "5", "--crops", "2", "--out", str(tmp_path / "s")]
+    flags = ["--variants", "5", "--crops", "2", "--out", str(tmp_path / "s")]
     assert simulate.main([str(photos), *flags]) == 0
     samples = packed.load(tmp_path / "s", 100, 64)
     same = [bool((phone == dslr).all()) for phone, dslr in zip(samples.phone, samples.dslr, strict=True)]
     assert len(samples) == 3 * 5 * 2 and sum(same) == len(samples) // 5
-    assert samples.facts["licences"] == ["CC0; the phone's side is simulated"]
+    assert samples.facts["licences"] == ["3 photos, the phone's side simulated: as their owner states"]
+
+
+def test_photos_without_attribution_are_left_out(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "photos.csv"
+    table.write_text(f"photo,source,licence\n{photos.name}/1.png,somewhere,CC0\n")
+    flags = [str(photos), "--attribution", str(table), "--crops", "1", "--out", str(tmp_path / "s")]
+    assert simulate.main(flags) == 0
+    facts = packed.load(tmp_path / "s", 100, 64).facts
+    assert facts["photos"] == [f"{photos.name}/1.png"]
+    assert facts["licences"] == ["1 photos, the phone's side simulated: CC0"]
+    for broken in ("", "photo,source\na,b\n", f"photo,source,licence\n{photos.name}/1.png,somewhere,\n"):
+        table.write_text(broken)
+        assert simulate.main(flags) == 1
+        assert "no table of photo, source, licence" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_training_on_packed_samples_alone_and_from_given_weights(photos: Path, tmp_path: Path) -> None:
-    assert simulate.main([str(photos), "--licence", "CC0", "--crops", "4", "--out", str(tmp_path / "s")]) == 0
+    assert simulate.main([str(photos), "--crops", "4", "--out", str(tmp_path / "s")]) == 0
     common = ["--packed", str(tmp_path / "s"), "--patch", "64", "--steps", "2", "--batch", "4", "--accelerator", "cpu"]
     assert train.main([*common, "--packed-share", "1", "--out", str(tmp_path / "one")]) == 0
     one = Checkpoint.load(tmp_path / "one")
-    assert one.provenance["licences"] == ["CC0; the phone's side is simulated"]  # none of the pairs: none was learned
+    assert one.provenance["licences"] == [
+        "3 photos, the phone's side simulated: as their owner states"
+    ]  # none of the pairs: none was learned
     assert train.main([*common, "--init", str(tmp_path / "one"), "--out", str(tmp_path / "two")]) == 0
     two = Checkpoint.load(tmp_path / "two")
     assert set(one.provenance["licences"]) < set(two.provenance["licences"])
@@ -101,7 +119,7 @@ def test_training_on_packed_samples_alone_and_from_given_weights(photos: Path, t
 
 
 def test_packed_share_of_every_batch(photos: Path, tmp_path: Path) -> None:
-    assert simulate.main([str(photos), "--licence", "CC0", "--crops", "4", "--out", str(tmp_path / "s")]) == 0
+    assert simulate.main([str(photos), "--crops", "4", "--out", str(tmp_path / "s")]) == 0
     samples = packed.load(tmp_path / "s", 64, 64)
     batches = Batches([], 4, 4, 64, 64, 0, [samples, samples], 1.0)
     batch, again = batches[2][0], Batches([], 4, 4, 64, 64, 0, [samples, samples], 1.0)[2][0]
@@ -113,7 +131,7 @@ def test_packed_share_of_every_batch(photos: Path, tmp_path: Path) -> None:
 )
 def test_damaged_samples_are_refused(photos: Path, tmp_path: Path, damage: str) -> None:
     folder, patch_px, thumbnail_px = tmp_path / "s", 100, 64
-    assert simulate.main([str(photos), "--licence", "CC0", "--crops", "1", "--out", str(folder)]) == 0
+    assert simulate.main([str(photos), "--crops", "1", "--out", str(folder)]) == 0
     file = folder / "phone.npy"
     if damage == "absent":
         folder = tmp_path / "nowhere"
@@ -147,7 +165,7 @@ def test_bad_input_has_one_sentence(
         assert teach.main(flags) == 1
         assert sentence in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / "x").exists()
-    assert simulate.main([str(photos), "--licence", "CC0", "--patch", "400", "--out", str(tmp_path / "x")]) == 1
+    assert simulate.main([str(photos), "--patch", "400", "--out", str(tmp_path / "x")]) == 1
     assert train.main(["--packed-share", "1.5", "--out", str(tmp_path / "y")]) == 1
     assert "between 0 and 1" in capsys.readouterr().err.splitlines()[-1]
     facts = {"sha256": {}, "licences": "a string"}
