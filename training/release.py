@@ -39,7 +39,7 @@ RELEASES = {
         limits="The phone of DPED is from 2009. Photos of today's phones, bright and sharp already, come out "
         "brighter still: use a smaller `--strength`, or pocket-clean. Scores of the folds are those of networks made "
         "in the same way without the pairs that they are scored on; the released one has learned from all pairs.",
-        tables=("pocket-iphone/folds.md", "pocket-iphone/looks.md"),
+        tables=("pocket-iphone/folds.md", "pocket-iphone/looks-held-out.md", "pocket-iphone/looks-modern.md"),
     ),
     "pocket-clean": Release(
         about="Enhances photos of a simulated cheap phone: dark, pale, soft and noisy ones get better, good ones stay. "
