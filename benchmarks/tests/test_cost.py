@@ -41,7 +41,7 @@ def test_the_mosaic_is_of_the_sample(height: int, width: int) -> None:
 
 
 def test_seconds_add_up() -> None:
-    run = PhotoRun(thumbnail_s=1, analyze_s=2, tiles_s=4, in_runtime_s=3)
+    run = PhotoRun(thumbnail_s=1, analyze_s=2, tiles_s=4, in_runtime_s=3, cpu_s=5)
     assert run.analyze_and_tiles_s == 6
     assert TileTrial(tile_px=256, tile_ms=50, tiles=20).all_tiles_s == 1
     assert cpu_model() and cores() >= 1
@@ -96,6 +96,7 @@ def test_a_small_photo_from_end_to_end(
         assert 0 < facts[who]["in_runtime_s"] <= facts[who]["tiles_s"] < facts[who]["analyze_and_tiles_s"]
         middle = sorted(run["analyze_s"] + run["tiles_s"] for run in facts[who]["runs"])[len(facts[who]["runs"]) // 2]
         assert facts[who]["analyze_and_tiles_s"] == middle
+        assert 0 < facts[who]["cpu_s"] < 10 * facts[who]["analyze_and_tiles_s"]
     ratio = facts["peer"]["analyze_and_tiles_s"] / facts["model"]["analyze_and_tiles_s"]
     assert facts["ratio"] == pytest.approx(ratio) and f"**{ratio:.1f}**" in said
 
