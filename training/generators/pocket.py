@@ -25,7 +25,7 @@ class PocketConfig:
     factor: int = 4
     thumbnail_px: int = 64
     analyser_channels: int = 8
-    hidden: int = 96
+    hidden: int = 48
 
 
 COLOUR_TERMS = 24  # linear 3x3, square 3x3, offset 3, centre 3
@@ -57,7 +57,7 @@ class Analyser(nn.Module):
     def __init__(self, config: PocketConfig):
         super().__init__()
         self.modulations = config.channels * config.layers
-        widths = [k * config.analyser_channels for k in (3, 4, 6, 8)]
+        widths = [k * config.analyser_channels for k in (2, 3, 4, 5)]
         self.down = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise((6, *widths)))
         self.same = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for width in widths)
         self.pooled = nn.Conv2d(7 + 2 * sum(widths), config.hidden, 1)
