@@ -5,6 +5,7 @@ All images are RGB [N, 3, H, W] in [0, 1] unless said otherwise; every loss is a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,22 @@ class LossWeights:
 PRESETS = {
     "code": LossWeights(content=10, texture=1, colour=0.5, tv=2000),
     "paper": LossWeights(content=1, texture=0.4, colour=0.1, tv=400),
+}
+
+
+@dataclass(frozen=True)
+class PixelWeights:
+    """Beside the absolute error. structure: weight; scales: weights of its scales; mse: weight of the squared error."""
+
+    structure: float
+    scales: tuple[float, ...]
+    mse: float
+
+
+# "pixel" learns what a picture shows; "scores" goes on to what pictures are scored by. LOG.md has what led to them.
+PIXEL_PRESETS = {
+    "pixel": PixelWeights(structure=0.3, scales=(1.0,), mse=0),
+    "scores": PixelWeights(structure=1, scales=(0.2, 0.3, 0.3, 0.2), mse=10),
 }
 
 
@@ -77,16 +94,25 @@ def _blur(images: Tensor) -> Tensor:
     return F.conv2d(x, line.view(1, 1, 1, -1).expand(channels, 1, 1, -1), padding=(0, BLUR_PX // 2), groups=channels)
 
 
-def structure_loss(enhanced: Tensor, dslr: Tensor) -> Tensor:
-    """1 minus the contrast-structure term of SSIM (Wang et al. 2004), in boxes of 7x7 px inside the image; range 1."""
+def structure_loss(enhanced: Tensor, dslr: Tensor, weights: Sequence[float] = (1.0,)) -> Tensor:
+    """1 minus the contrast-structure term of SSIM (Wang et al. 2004), in boxes of 7x7 px inside the image; range 1.
+
+    Args:
+        weights: of each scale, the image halved from one to the next as in MS-SSIM; they add up to 1.
+    """
 
     def box(x: Tensor) -> Tensor:
         return F.avg_pool2d(x, STRUCTURE_PX, 1)
 
-    mean, wanted = box(enhanced), box(dslr)
-    variances = box(enhanced * enhanced) - mean * mean + box(dslr * dslr) - wanted * wanted
-    covariance = box(enhanced * dslr) - mean * wanted
-    return 1 - ((2 * covariance + SSIM_C2) / (variances + SSIM_C2)).mean()
+    loss = enhanced.new_zeros(())
+    for scale, weight in enumerate(weights):
+        if scale:
+            enhanced, dslr = F.avg_pool2d(enhanced, 2), F.avg_pool2d(dslr, 2)
+        mean, wanted = box(enhanced), box(dslr)
+        variances = box(enhanced * enhanced) - mean * mean + box(dslr * dslr) - wanted * wanted
+        covariance = box(enhanced * dslr) - mean * wanted
+        loss = loss + weight * (1 - ((2 * covariance + SSIM_C2) / (variances + SSIM_C2)).mean())
+    return loss
 
 
 def colour_loss(enhanced: Tensor, dslr: Tensor) -> Tensor:

@@ -21,9 +21,8 @@ from training.generators.base import Generator
 from training.perceptual import load_vgg19
 
 Net = TypeVar("Net", bound=nn.Module)
-PRESETS = ("pixel", *losses.PRESETS)
-STRUCTURE_WEIGHT = 0.3  # of the structure of patches against their absolute error, in the preset pixel
-WARM_UP_STEPS = 100  # of the preset pixel
+PRESETS = (*losses.PIXEL_PRESETS, *losses.PRESETS)
+WARM_UP_STEPS = 100  # of PixelRecipe
 
 
 class NotFinite(UserError):
@@ -44,16 +43,16 @@ def make_recipe(
     preset: str, fabric: Fabric, generator: Generator, lr: float | None, steps: int, vgg: Path | None
 ) -> Recipe:
     """The recipe of a preset; `lr` None takes the preset's own."""
-    if preset == "pixel":
-        return PixelRecipe(fabric, generator, lr or 2e-3, steps)
+    if preset in losses.PIXEL_PRESETS:
+        return PixelRecipe(fabric, generator, losses.PIXEL_PRESETS[preset], lr or 2e-3, steps)
     return PaperRecipe(fabric, generator, losses.PRESETS[preset], lr or 5e-4, vgg)
 
 
 class PixelRecipe:
-    """Mean absolute error and structure; Adam, the rate rising for a while, then falling to zero along a cosine."""
+    """Errors of pixels and of structure; Adam, the rate rising for a while, then falling to zero along a cosine."""
 
-    def __init__(self, fabric: Fabric, generator: Generator, lr: float, steps: int):
-        self.fabric, self.lr, self.steps = fabric, lr, steps
+    def __init__(self, fabric: Fabric, generator: Generator, weights: losses.PixelWeights, lr: float, steps: int):
+        self.fabric, self.weights, self.lr, self.steps = fabric, weights, lr, steps
         self.generator, self.adam = _set_up(fabric, generator, lr)
         self.modules = {"generator": self.generator}
         self.optimizers = {"generator": self.adam}
@@ -63,8 +62,12 @@ class PixelRecipe:
         for group in self.adam.param_groups:
             group["lr"] = self.lr * warm * (1 + math.cos(math.pi * index / self.steps)) / 2
         enhanced = self.generator(batch.phone, batch.thumbnail).float()
-        terms = {"l1": F.l1_loss(enhanced, batch.dslr), "structure": losses.structure_loss(enhanced, batch.dslr)}
-        total = terms["l1"] + STRUCTURE_WEIGHT * terms["structure"]
+        terms = {
+            "l1": F.l1_loss(enhanced, batch.dslr),
+            "structure": losses.structure_loss(enhanced, batch.dslr, self.weights.scales),
+            "mse": F.mse_loss(enhanced, batch.dslr),
+        }
+        total = terms["l1"] + self.weights.structure * terms["structure"] + self.weights.mse * terms["mse"]
         _descend(self.fabric, self.adam, total, terms, index, self.generator)
         return {name: term.item() for name, term in terms.items()}
 

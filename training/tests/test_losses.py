@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import correlate
@@ -148,3 +149,8 @@ def test_structure_loss_is_one_minus_contrast_and_structure_of_ssim(seed: int) -
     wanted = 1 - float(np.mean(terms))
     assert losses.structure_loss(torch.from_numpy(a), torch.from_numpy(b)).item() == pytest.approx(wanted, abs=1e-9)
     assert losses.structure_loss(torch.from_numpy(a), torch.from_numpy(a + 0.1)).item() == pytest.approx(0, abs=1e-9)
+    halves = [F.avg_pool2d(torch.from_numpy(side), 2) for side in images(seed, 1, 20)]
+    whole = [torch.from_numpy(side) for side in images(seed, 1, 20)]
+    both = losses.structure_loss(whole[0], whole[1], (0.25, 0.75)).item()
+    apart = [losses.structure_loss(*whole).item(), losses.structure_loss(halves[0], halves[1]).item()]
+    assert both == pytest.approx(0.25 * apart[0] + 0.75 * apart[1])
