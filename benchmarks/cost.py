@@ -1,4 +1,4 @@
-"""python benchmarks/cost.py --model runs/pocket --peer runs/published/dped-iphone.safetensors
+"""python benchmarks/cost.py --model pocket-iphone --peer runs/published/dped-iphone.safetensors
 
 What one 12.2 MP photo costs with a model and with its peer, end to end: both converted by this project to fp32 for the
 same runtime, each at its own fastest tile size, same threads, same run. And the peak memory of enhance.py on that
@@ -199,7 +199,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="cost.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--model", default="runs/pocket", help="the cheap one, path or released name (default: %(default)s)")
+    add("--model", default="pocket-iphone", help="the cheap one, path or released name (default: %(default)s)")
     add("--peer", default="runs/published/dped-iphone.safetensors", help="the other (default: %(default)s)")
     add("--runtime", choices=list(PACKAGES), default="litert", help="default: %(default)s")
     size = parser.add_mutually_exclusive_group()
