@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 NEEDED_DISK_GB := 12
 
-.PHONY: demo test lint results pocket-iphone pocket-clean clean pins
+.PHONY: demo test lint results releases clean pins
 .DELETE_ON_ERROR:
 
 # Train on the embedded sample, score, convert to three formats, measure, render. The last line is the page.
@@ -33,7 +33,7 @@ results: $(VENV)/ready
 	$(RUN) training/evaluate.py runs/pocket --split fidelity --out $(RESULTS)/sample
 	$(RUN) benchmarks/readme.py
 
-# The releases in training/weights/, from $(POCKET_DATA): about two hours each on two cores. Training resumes.
+# The releases in training/weights/ and all that is said of them, from $(POCKET_DATA): hours on two cores. Training resumes.
 DPED := $(POCKET_DATA)/dped
 PHONE_PHOTOS := $(DPED)/iphone/test_data/full_size_test_images
 HELD_OUT := 0.jpg 5.jpg hd_2.png
@@ -43,28 +43,25 @@ PEERS := $(TEACHER) runs/published/ppcn-student.safetensors runs/published/dped-
 TEACH := $(RUN) training/teach.py --phone-photos $(PHONE_PHOTOS) --hold-out $(HELD_OUT) --photos $(OTHER_PHOTOS) $(POCKET_DATA)/photos/train/bsds_train --teachers $(TEACHER)
 TRAIN := $(RUN) training/train.py --pairs $(DPED) --patch 64 --batch 24
 FINE_TUNE := --packed runs/taught-0 runs/taught-1 --packed-share 0.5 --preset scores --patch 64 --batch 24 --lr 5e-4 --steps 400 --init runs/pocket-taught-scores
-pocket-iphone: $(VENV)/ready
+releases: $(VENV)/ready
 	for prefix in $(PUBLISHED); do $(RUN) training/import_published.py $$prefix --out runs/published || exit 1; done
 	for seed in 0 1; do $(TEACH) --patches 14000 --whole 200 --seed $$seed --out runs/taught-$$seed || exit 1; done
 	$(TRAIN) --packed runs/taught-0 runs/taught-1 --packed-share 1 --steps 6000 --validate-every 500 --out runs/pocket-taught
 	$(TRAIN) --packed runs/taught-0 runs/taught-1 --packed-share 1 --preset scores --lr 1e-3 --steps 1500 --validate-every 500 --init runs/pocket-taught --out runs/pocket-taught-scores
-	$(RUN) training/cross_validate.py --pairs $(DPED) --name pocket-iphone --beside $(PEERS) --out runs/pocket-iphone-folds -- $(FINE_TUNE)
+	$(RUN) training/cross_validate.py --pairs $(DPED) --name pocket-iphone --beside $(PEERS) --out runs/folds -- $(FINE_TUNE)
 	$(RUN) training/train.py --pairs $(DPED) --all-pairs $(FINE_TUNE) --out runs/pocket-iphone
 	$(TEACH) --patches 8000 --whole 0 --seed 2 --out runs/taught-patches
 	$(TRAIN) --packed runs/taught-patches --steps 1500 --out runs/pocket-patches-alone
-	$(RUN) training/looks.py runs/pocket-iphone runs/pocket-patches-alone --photos $(addprefix $(PHONE_PHOTOS)/,$(HELD_OUT)) $(POCKET_DATA)/photos/phone_fullres --beside runs/published/dped-iphone.safetensors --teachers $(TEACHER) --out runs/looks/held-out
-	$(RUN) training/looks.py runs/pocket-iphone --photos $(POCKET_DATA)/photos/validation --beside runs/published/dped-iphone.safetensors --out runs/looks/modern --crops 0
-	mkdir -p $(RESULTS)/pocket-iphone && cp runs/pocket-iphone-folds/folds.* $(RESULTS)/pocket-iphone/
-	for set in held-out modern; do for end in json md; do cp runs/looks/$$set/looks.$$end $(RESULTS)/pocket-iphone/looks-$$set.$$end || exit 1; done; done
-	$(RUN) training/release.py pocket-iphone runs/pocket-iphone
-
-pocket-clean: $(VENV)/ready
 	$(RUN) training/simulate.py $(OTHER_PHOTOS) --attribution training/weights/pocket-clean-photos.csv --variants 3 --out runs/simulated
 	$(RUN) training/train.py --packed runs/simulated --packed-share 0.9 --patch 64 --batch 24 --steps 2000 --validate-every 500 --out runs/pocket-clean
-	$(RUN) training/evaluate.py runs/pocket-clean --split held-out --out $(RESULTS)/pocket-clean
-	$(RUN) training/looks.py runs/pocket-clean --photos $(POCKET_DATA)/photos/validation --beside runs/published/dped-iphone.safetensors --out runs/looks/clean --crops 0
-	for end in json md; do cp runs/looks/clean/looks.$$end $(RESULTS)/pocket-clean/looks.$$end || exit 1; done
-	$(RUN) training/release.py pocket-clean runs/pocket-clean
+	$(RUN) training/evaluate.py runs/pocket-clean --split held-out --out $(RESULTS)/releases
+	$(RUN) training/looks.py runs/pocket-iphone runs/pocket-patches-alone --photos $(addprefix $(PHONE_PHOTOS)/,$(HELD_OUT)) $(POCKET_DATA)/photos/phone_fullres --beside runs/published/dped-iphone.safetensors --teachers $(TEACHER) --out runs/looks/held-out
+	$(RUN) training/looks.py runs/pocket-iphone runs/pocket-clean --photos $(POCKET_DATA)/photos/validation --beside runs/published/dped-iphone.safetensors --out runs/looks/modern --crops 0
+	for end in json md; do cp runs/folds/folds.$$end $(RESULTS)/releases/ || exit 1; for set in held-out modern; do cp runs/looks/$$set/looks.$$end $(RESULTS)/releases/looks-$$set.$$end || exit 1; done; done
+	for name in pocket-iphone pocket-clean; do $(RUN) training/release.py $$name runs/$$name || exit 1; done
+	$(RUN) benchmarks/cost.py
+	$(RUN) benchmarks/thumbnail_statistics.py $(POCKET_DATA)/photos/phone_fullres
+	$(RUN) benchmarks/readme.py
 
 test: lint
 	$(RUN) -m pytest -m "not slow"

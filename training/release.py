@@ -1,7 +1,7 @@
 """python training/release.py pocket-iphone runs/pocket-iphone
 
 Makes a release of a trained checkpoint: weights rounded to half precision in training/weights/, with a model card
-beside them. `make pocket-iphone` and `make pocket-clean` run all steps up to this one.
+beside them. `make releases` runs all steps up to this one.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from training.commandline import UserError, log, run
 from training.files import write_text
 
 MAX_BYTES = 500_000
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parent / "results" / "releases"
 
 
 @dataclass(frozen=True)
 class Release:
-    """What the card says beyond what the files of the run know. tables: below training/results/."""
+    """What the card says beyond what the files of the run know. tables: below training/results/releases/."""
 
     about: str
     licence: str
@@ -39,7 +39,7 @@ RELEASES = {
         limits="The phone of DPED is from 2009. Photos of today's phones, bright and sharp already, come out "
         "brighter still: use a smaller `--strength`, or pocket-clean. Scores of the folds are those of networks made "
         "in the same way without the pairs that they are scored on; the released one has learned from all pairs.",
-        tables=("pocket-iphone/folds.md", "pocket-iphone/looks-held-out.md", "pocket-iphone/looks-modern.md"),
+        tables=("folds.md", "looks-held-out.md", "looks-modern.md"),
     ),
     "pocket-clean": Release(
         about="Enhances photos of a simulated cheap phone: dark, pale, soft and noisy ones get better, good ones stay. "
@@ -47,7 +47,7 @@ RELEASES = {
         licence="CC BY-SA 4.0, as the photos that it learned from",
         limits="No phone took the photos that it learned from: how well it fits a given phone is not known. "
         "It does not reach the tone of a DSLR on DPED's pairs, whose phone it has never seen.",
-        tables=("pocket-clean/quality.md", "pocket-clean/looks.md"),
+        tables=("quality.md", "looks-modern.md"),
     ),
 }
 
@@ -66,7 +66,7 @@ def release(args: argparse.Namespace) -> Path:
     about = RELEASES[args.name]
     missing = [name for name in about.tables if not (RESULTS / name).is_file()]
     if missing:
-        raise UserError(f"{RESULTS / missing[0]}: no such table; run make {args.name}, which makes it")
+        raise UserError(f"{RESULTS / missing[0]}: no such table; run make releases, which makes it")
     checkpoint = Checkpoint.load(args.checkpoint)
     for parameter in checkpoint.generator.parameters():
         parameter.data = parameter.data.to(torch.float16)
@@ -97,7 +97,7 @@ def card(name: str, checkpoint: Checkpoint, size_bytes: int) -> str:
 - licence of the weights: {about.licence}
 - network: `{generator.name}`, {generator.parameter_count():,} parameters, {generator.mac_per_px():,.0f} MAC per pixel
 - file: {size_bytes:,} bytes, half precision, sha256 {checkpoint.sha256}
-- made again by: `make {name}`
+- made again by: `make releases`
 
 ## Learned from
 {learned_from}

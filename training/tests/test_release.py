@@ -58,7 +58,7 @@ def test_too_large_or_without_tables_is_refused(
     assert "a release has 500,000 at most" in capsys.readouterr().err.splitlines()[-1]
     assert not list((tmp_path / "weights").iterdir())
     assert release.main(["pocket-iphone", str(trained(tmp_path)), "--out", str(tmp_path / "weights")]) == 1
-    assert "run make pocket-iphone" in capsys.readouterr().err.splitlines()[-1]
+    assert "run make releases" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_the_default_is_the_best_release_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
