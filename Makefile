@@ -29,8 +29,6 @@ results: $(VENV)/ready
 	for prefix in $(PUBLISHED); do $(RUN) training/import_published.py $$prefix --out runs/published || exit 1; done
 	$(RUN) training/evaluate.py $(MODELS) --pairs $(POCKET_DATA)/dped --split validation --out $(RESULTS)/dped-40
 	$(RUN) training/evaluate.py $(MODELS) --pairs $(POCKET_DATA)/dped --split train --out $(RESULTS)/dped-159
-	$(RUN) training/train.py --out runs/pocket
-	$(RUN) training/evaluate.py runs/pocket --split fidelity --out $(RESULTS)/sample
 	$(RUN) benchmarks/readme.py
 
 # The releases in training/weights/ and all that is said of them, from $(POCKET_DATA): hours on two cores. Training resumes.
