@@ -10,7 +10,7 @@ NEEDED_DISK_GB := 12
 
 # Train on the embedded sample, score, convert to three formats, measure, render. The last line is the page.
 demo: $(VENV)/ready
-	$(RUN) training/train.py --out $(DEMO)/pocket
+	$(RUN) training/train.py --patch 64 --out $(DEMO)/pocket
 	$(RUN) training/evaluate.py $(DEMO)/pocket --split held-out --out $(DEMO)/quality
 	$(RUN) conversion/to_executorch.py --checkpoint $(DEMO)/pocket --out $(DEMO)/artifacts
 	$(RUN) conversion/to_tflite.py --checkpoint $(DEMO)/pocket --out $(DEMO)/artifacts

@@ -208,7 +208,11 @@ def test_stopped_in_the_middle_it_leaves_nothing(
     """While it decodes, enhances, and encodes."""
     photo, out = mosaic(tmp_path / "a.png", 4032, 3024), tmp_path / "out"
     command = [sys.executable, str(repository / "training" / "enhance.py"), str(photo), "--checkpoint", str(checkpoint)]
-    with subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.PIPE, text=True) as process:
+    # A shell starts background jobs deaf to Ctrl-C, and children inherit that; this one is to hear it.
+    with subprocess.Popen(
+        [*command, "--out", str(out)], stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:  # fmt: skip
         until = time.monotonic() + 120
         while not any(out.glob(moment)) and time.monotonic() < until:
             time.sleep(0.01)
