@@ -72,7 +72,7 @@ class Batches(Dataset[tuple[Batch, Batch]]):
 
     def _draw(self, random: np.random.Generator) -> Batch:
         samples = [
-            self._augmented(*(self._packed(random) if at < self.from_packed else self._load_one(random)), random)
+            self._augmented(*(self._packed(random) if at < self.from_packed else self._pair(random)), random)
             for at in range(self.batch)
         ]
         return Batch(*(_to_tensor(side) for side in zip(*samples, strict=True)))
@@ -99,7 +99,7 @@ class Batches(Dataset[tuple[Batch, Batch]]):
             at -= len(packed)
         raise AssertionError("the index lies within the sum of the lengths")
 
-    def _load_one(self, random: np.random.Generator) -> tuple[Pixels, Pixels, Pixels]:
+    def _pair(self, random: np.random.Generator) -> tuple[Pixels, Pixels, Pixels]:
         return self._load(int(random.integers(len(self.pairs))))
 
     def _load(self, index: int) -> tuple[Pixels, Pixels, Pixels]:

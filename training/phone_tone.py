@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
+from training.photos import from_samples
 from training.tiling import to_uint8
 
 Pixels = npt.NDArray[np.uint8]
@@ -20,14 +21,14 @@ MAX_CONTRAST_GAIN = 2.5  # more would show the steps of 8 bit
 
 def matched(pixels: Pixels, phone: Pixels) -> Pixels:
     """`pixels` moved to the mean colour and the contrast of `phone` (Reinhard et al. 2001, in sRGB); any sizes."""
-    values, like = _float(pixels), _float(phone)
+    values, like = from_samples(pixels), from_samples(phone)
     gain = (_spread(like) + 0.02) / (_spread(values) + 0.02)
     return to_uint8((values - values.mean((0, 1))) * min(gain, MAX_CONTRAST_GAIN) + like.mean((0, 1)))
 
 
 def jittered(pixels: Pixels, random: Random) -> Pixels:
     """Another exposure, gamma, white balance, saturation and flare, at random."""
-    values = _float(pixels) ** np.float32(np.exp(random.normal(0, 0.25)))
+    values = from_samples(pixels) ** np.float32(np.exp(random.normal(0, 0.25)))
     values *= np.exp(random.normal(0, 0.12) + random.normal(0, 0.06, 3)).astype(np.float32)
     if random.random() < 0.5:
         grey = values.mean(-1, keepdims=True)
@@ -46,10 +47,6 @@ def degraded(pixels: Pixels, random: Random) -> Pixels:
         noise = random.normal(0, random.uniform(1, 8), values.shape).astype(np.float32)
         values = values + gaussian_filter(noise, (grain_px, grain_px, 0))
     return to_uint8(values / np.float32(255))
-
-
-def _float(pixels: Pixels) -> npt.NDArray[np.float32]:
-    return pixels.astype(np.float32) / np.float32(255)
 
 
 def _spread(values: npt.NDArray[Any]) -> float:
