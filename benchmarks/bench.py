@@ -29,8 +29,8 @@ from benchmarks.report import (
     Timing,
     Verdict,
 )
-from conversion.artifact import Artifact, Precision
-from conversion.fidelity import FLOORS, enhance_by
+from conversion.artifact import Artifact
+from conversion.fidelity import Floor, enhance_by, floor_of
 from training import metrics
 from training.checkpoint import Checkpoint
 from training.commandline import UserError
@@ -120,7 +120,7 @@ def bench(
         enhance_by(float_engine, photo.phone.astype(np.float32) / np.float32(255), reference.generator, tile_px)
         for photo in tqdm(photos, desc="float reference", unit="photo")
     ]
-    fidelity = compare(photos, measurement.outputs, references, manifest.precision)
+    fidelity = compare(photos, measurement.outputs, references, floor_of(manifest.precision, manifest.io))
     if not measurement.enhance_s:
         protocol = replace(protocol, warm_up_runs=0, runs=0)
     report = Report(
@@ -165,7 +165,7 @@ def artifact_facts(artifact: Artifact) -> ArtifactFacts:
 
 
 def compare(
-    photos: Sequence[Photo], outputs: Sequence[Array], references: Sequence[Array], precision: Precision
+    photos: Sequence[Photo], outputs: Sequence[Array], references: Sequence[Array], floor: Floor | None
 ) -> Fidelity:
     """Outputs against references, whole photos [H, W, 3] in [0, 1]."""
     compared = tuple(
@@ -181,7 +181,7 @@ def compare(
         )
         for photo, output, reference in zip(photos, outputs, references, strict=True)
     )
-    floor = FLOORS[precision]
+    floor = floor or Floor(0.0, 0.0)
     return Fidelity(
         psnr_db_mean=float(np.mean([photo.psnr_db for photo in compared])),
         psnr_db_worst=min(photo.psnr_db for photo in compared),

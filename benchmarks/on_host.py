@@ -23,7 +23,6 @@ import numpy as np
 from benchmarks.bench import BenchError, Measurement, Photo, Pixels, bench
 from benchmarks.report import Protocol, Target
 from conversion.artifact import Artifact, Manifest
-from conversion.convert import TRAINED
 from training.checkpoint import Checkpoint, released
 from training.commandline import run
 from training.enhancer import to_planes
@@ -31,6 +30,7 @@ from training.pairs import find_pairs
 from training.photos import read_folder
 from training.tiling import Tiling, plan, read_tile, thumbnail
 
+TRAINED = Path("runs/pocket")  # where train.py without flags leaves its checkpoint
 log = logging.getLogger(__name__)
 
 RUNTIMES = {"executorch": "executorch", "tflite": "ai-edge-litert", "coreml": "coremltools"}  # format -> package

@@ -27,7 +27,10 @@ SIDE_PX_MAX = 4096
 VALUES_MAX = 2**28  # of one tensor: 1 GB of float32
 
 Format = Literal["executorch", "tflite", "coreml"]
-Precision = Literal["fp32"]
+Precision = Literal["fp32", "fp16", "w8", "dyn8", "w8a8", "pal6", "pal4"]
+# The backend of an ExecuTorch program, the runtime of a TFLite model, the oldest system of a Core ML package.
+Target = Literal["xnnpack", "vulkan", "coreml", "litert", "ios17", "ios18"]
+Dtype = Literal["float32", "uint8"]
 Layout = Literal["NCHW", "NHWC", "NRC"]  # NRC: a batch of matrices, rows by columns
 
 
@@ -58,11 +61,12 @@ class TensorSpec:
 
     name: as the runtime knows it. range: of the values, or None where they are not bounded.
     channel_order: "RGB" for images, None for the condition.
+    dtype: "uint8" has the range 0 to 255; in a Core ML package it is an image (`CVPixelBuffer`), not a tensor.
     """
 
     name: str
     shape: tuple[int, ...]
-    dtype: Literal["float32"]
+    dtype: Dtype
     layout: Layout
     range: tuple[float, float] | None
     channel_order: Literal["RGB"] | None
@@ -75,6 +79,7 @@ class TensorSpec:
         _require(len(self.shape) == len(self.layout), f"shape {list(self.shape)!s:.80} does not fit {self.layout}")
         _require(all(side >= 1 for side in self.shape) and math.prod(self.shape) <= VALUES_MAX,
                  f"shape {list(self.shape)!s:.80} is absurd")  # fmt: skip
+        _require(self.dtype == "float32" or self.range == (0.0, 255.0), f"{self.name}: uint8 is 0 to 255")
 
     @property
     def nchw(self) -> tuple[int, ...]:
@@ -154,18 +159,44 @@ class TilingSpec:
 
 @dataclass(frozen=True)
 class Delegation:
-    """delegates: programs of the backend; delegated: operators inside them; total: all operators."""
+    """delegates: programs of the backend; delegated: operators inside them; total: all operators.
+
+    exceptions: names of the operators that the backend does not take.
+    """
 
     delegates: int
     delegated: int
     total: int
+    exceptions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """What is not float32, in words, and what the ranges were found on.
+
+    weights, activations: of enhance's convolutions, with granularity; analyze: of that entry point.
+    float_layers: convolutions of enhance that stay float, by their names in the generator.
+    calibration_sha256: of the photos' pixels in order; None where no range is calibrated.
+    """
+
+    weights: str
+    activations: str
+    analyze: str
+    float_layers: tuple[str, ...]
+    calibration_photos: int
+    calibration_sha256: str | None
+
+    def __post_init__(self) -> None:
+        if self.calibration_sha256 is not None:
+            _require_sha256(self.calibration_sha256)
 
 
 @dataclass(frozen=True)
 class Golden:
     """What the float reference makes of one tile, for a self-test on any device.
 
-    Paths of raw little-endian float32, each in shape and layout of the entry points' TensorSpec. An image
+    Paths of raw little-endian float32, each in shape and layout of the entry points' TensorSpec, images in [0, 1] even
+    where the artifact takes 8 bits. An image
     that agrees with `output` to `tolerance_psnr_db` passes, be it made with `condition` or with that of `analyze`.
     """
 
@@ -186,6 +217,9 @@ class Fidelity:
 
     enhance_*: with the float condition instead of the artifact's own, so of the tile network alone.
     colour_shift_worst: largest |mean difference| of a channel of a photo.
+    border_step_*: step of the error across tile borders in grey levels; mean over borders, of all photos and of the
+    worst. None where no photo is larger than a tile.
+    below_floor: what misses the floor, in words; None where all is met, or where the precision has no floor.
     """
 
     photos: int
@@ -195,6 +229,9 @@ class Fidelity:
     enhance_psnr_worst_db: float
     delta_e_2000_mean: float
     colour_shift_worst: float
+    border_step_mean_levels: float | None
+    border_step_worst_levels: float | None
+    below_floor: str | None
 
 
 @dataclass(frozen=True)
@@ -215,12 +252,16 @@ class Manifest:
     """All that an app or a benchmark must know of an artifact.
 
     delegation: by entry point; None where the toolchain does not say. tools: package -> version.
+    quantization: None in fp32. fidelity: None where this kind of machine has no runtime for the target.
+    conversion_s: what lowering took.
     """
 
     schema_version: int
     name: str
     format: Format
+    target: Target
     precision: Precision
+    quantization: Quantization | None
     files: tuple[ModelFile, ...]
     entry_points: tuple[EntryPoint, ...]
     thumbnail_px: int
@@ -228,7 +269,8 @@ class Manifest:
     colour: Literal["sRGB, encoded"]
     delegation: dict[str, Delegation | None]
     golden: Golden
-    fidelity: Fidelity
+    fidelity: Fidelity | None
+    conversion_s: float
     source: Provenance
     tools: dict[str, str]
     licence: str
@@ -254,6 +296,16 @@ class Manifest:
         specs = (*analyze.inputs, *analyze.outputs, enhance.inputs[0], *enhance.outputs)
         for path, spec in zip(self.golden.paths, specs, strict=True):
             _require(sizes[path] == 4 * math.prod(spec.shape), f"{path} is not {spec.name} in float32")
+
+    @property
+    def model_bytes(self) -> int:
+        """Of the model files alone: what an app carries."""
+        models = {point.file for point in self.entry_points}
+        return sum(file.bytes for file in self.files if file.path in models)
+
+    @property
+    def io(self) -> Literal["float", "uint8"]:
+        return "uint8" if self.entry_point("enhance").inputs[0].dtype == "uint8" else "float"
 
     def entry_point(self, name: str) -> EntryPoint:
         return next(point for point in self.entry_points if point.name == name)

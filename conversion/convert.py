@@ -1,6 +1,6 @@
 """The path that all converters share: flags, lowering, the check against float, the artifact's folder.
 
-A converter supplies one function, `lower(source, precision, folder) -> Lowered`, and is otherwise this file.
+A converter supplies one function, `lower(source, form, folder) -> Lowered`, and is otherwise this file.
 """
 
 from __future__ import annotations
@@ -13,14 +13,11 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
@@ -30,103 +27,171 @@ from conversion.artifact import (
     Artifact,
     ArtifactError,
     Fidelity,
-    Format,
-    Golden,
     Manifest,
     ModelFile,
-    Precision,
     Provenance,
     TilingSpec,
 )
-from conversion.export import ConversionError, Lower, Lowered, Source
-from conversion.fidelity import FLOORS, below_floor, measure
+from conversion.calibration import Photos, Pixels, calibrate, find_photos, to_float
+from conversion.export import ConversionError, Converter, Form, Lowered, Source
+from conversion.fidelity import GOLDEN_LEAST_DB, Floor, floor_of, measure
 from conversion.golden import golden_psnr, write_golden
 from conversion.model_card import model_card
-from conversion.runtimes import Array, open_artifact, open_engine
-from training.checkpoint import Checkpoint, released
+from conversion.runtimes import open_artifact, open_engine
+from conversion.sensitivity import BITS, in_words, sensitivity
+from training.checkpoint import Checkpoint
 from training.files import write_text
-from training.pairs import find_pairs
-from training.photos import read_folder
 
 TILE_PX = 256
 OUT = Path("runs/artifacts")
 RELEASE = "pocket-iphone"
-TRAINED = Path("runs/pocket")  # where train.py without flags leaves its checkpoint
-Pixels = npt.NDArray[np.uint8]
+CALIBRATED = ("w8a8",)  # precisions whose ranges are found on photos
+SENSITIVITY_TILES = 8
 
 
-def make_parser(description: str | None) -> argparse.ArgumentParser:
+def make_parser(description: str | None, converter: Converter) -> argparse.ArgumentParser:
     """The flags of every converter."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--checkpoint",
-        metavar="NAME_OR_PATH",
-        help=f"a released name or a path (default: {RELEASE} if it is installed, else {TRAINED})",
+    add = parser.add_argument
+    add(
+        "--checkpoint", metavar="NAME_OR_PATH", default=RELEASE, help="a released name or a path (default: %(default)s)"
     )
-    parser.add_argument("--precision", choices=get_args(Precision), default="fp32", help="default: %(default)s")
-    parser.add_argument(
-        "--tile",
-        type=int,
-        default=TILE_PX,
-        metavar="PX",
-        help="side of a tile with its halo, fixed in the artifact (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--photos", type=Path, metavar="DIR", help="photos to measure fidelity on (default: the embedded sample's)"
-    )
-    parser.add_argument("--out", type=Path, default=OUT, help="folder of artifacts (default: %(default)s)")
+    add("--precision", choices=converter.precisions, default=converter.precisions[0], help="default: %(default)s")
+    if len(converter.targets) > 1:
+        add("--target", choices=converter.targets, default=converter.targets[0], help="default: %(default)s")
+    if len(converter.ios) > 1:
+        add("--io", choices=converter.ios, default=converter.ios[0], help="thumbnail, tile and output as float in "
+            "[0, 1] or as 8 bits (default: %(default)s)")  # fmt: skip
+    add("--tile", type=int, default=TILE_PX, metavar="PX", help="side of a tile with its halo, fixed in the artifact "
+        "(default: %(default)s)")  # fmt: skip
+    add("--photos", type=Path, metavar="DIR", help="photos, by turns for calibration and to judge fidelity (default: "
+        "the embedded sample's)")  # fmt: skip
+    add("--min-psnr", type=float, metavar="DB", help="mean PSNR that fidelity must reach: layers stay float, the most "
+        "sensitive first, until it does (default: the precision's floor, all layers quantized)")  # fmt: skip
+    add("--min-worst-psnr", type=float, metavar="DB", help="the same for the worst photo")
+    add("--allow-below-floor", action="store_true", help="write the artifact all the same; its manifest says it")
+    add("--out", type=Path, default=OUT, help="folder of artifacts (default: %(default)s)")
     return parser
 
 
-def convert(args: argparse.Namespace, kind: Format, lower: Lower) -> Path:
-    """Checkpoint -> checked artifact at `<out>/<checkpoint>-<format>-<precision>/`.
+def convert(args: argparse.Namespace, converter: Converter) -> Path:
+    """Checkpoint -> checked artifact at `<out>/<checkpoint>-<format>-<precision>[-target][-uint8]/`.
 
     Raises:
         UserError: a bad checkpoint, flag or photo; a toolchain not installed; fidelity below its floor.
     """
     torch.set_num_threads(min(torch.get_num_threads(), 2))
-    checkpoint = Checkpoint.load(args.checkpoint or _default_checkpoint())
+    wanted = Form(args.precision, getattr(args, "target", converter.targets[0]), getattr(args, "io", converter.ios[0]))
+    checkpoint = Checkpoint.load(args.checkpoint)
+    photos = find_photos(args.photos)
     source = Source(checkpoint, args.tile)
-    sample = find_pairs(None).fidelity  # photos that calibration never sees
-    phones = list(read_folder(args.photos).values()) if args.photos else [pair.load()[0] for pair in sample]
-    photos = _large_enough(phones, source)
-    name = f"{_file_name(checkpoint.name)}-{kind}-{args.precision}"
+    if wanted.precision in CALIBRATED:
+        calibration = calibrate(photos.calibration, source.generator, args.tile)
+        source = Source(checkpoint, args.tile, calibration)
+    judges = _large_enough(photos.fidelity, source)
+    floor = floor_of(wanted.precision, wanted.io, args.min_psnr, args.min_worst_psnr)
+    search = args.min_psnr is not None or args.min_worst_psnr is not None
+    name = artifact_name(checkpoint.name, converter, wanted)
 
     with replacing_folder(args.out / name) as folder:
-        start = time.perf_counter()
-        with redirect_stdout(sys.stderr):  # toolchains chatter; stdout carries the artifact's path alone
-            lowered = lower(source, args.precision, folder)
-        logging.info("%s: lowered in %.1f s", name, time.perf_counter() - start)
-
-        engine = open_engine(kind, folder, lowered.entry_points)
-        with tqdm(total=len(photos), desc="fidelity", unit="photo") as bar:
-            fidelity = measure(engine, source.generator, map(_to_float, photos), source.tile_px, bar.update)
-        missed = below_floor(fidelity, args.precision)
-        if missed:
-            raise ConversionError(f"{name}: below its fidelity floor, so nothing was written: {missed}")
-
-        analyze, enhance = lowered.entry_points
-        tolerance = FLOORS[args.precision].worst_db
-        golden = write_golden(folder, _to_float(sample[0].load()[0]), source.generator, analyze, enhance, tolerance)
-        manifest = _write_manifest(folder, name, kind, args.precision, source, lowered, golden, fidelity)
-        made = Artifact.load(folder)
-        agreement = golden_psnr(open_artifact(made), made)
-        if not agreement >= tolerance:
+        for form in attempts(wanted, source, photos, search):
+            made = attempt(source, form, converter, judges, floor, folder)
+            if made.fidelity is None or made.fidelity.below_floor is None:
+                break
+            logging.warning("%s: %s", name, made.fidelity.below_floor)
+        if made.fidelity is None:
+            logging.warning("%s: nothing on this machine runs %s; its fidelity is not measured", name, wanted.target)
+        elif made.fidelity.below_floor and not args.allow_below_floor:
+            explain(source, wanted, photos)
+            raise ConversionError(
+                f"{name}: below its fidelity floor, so nothing was written: {made.fidelity.below_floor}; try "
+                "--min-psnr, another --precision, or --allow-below-floor"
+            )
+        tolerance = floor.worst_db if floor else GOLDEN_LEAST_DB
+        manifest = _write_manifest(folder, name, converter, source, made, tolerance)
+        agreement = golden_psnr(open_artifact(Artifact.load(folder)), Artifact.load(folder)) if made.fidelity else None
+        if agreement is not None and not agreement >= tolerance and not args.allow_below_floor:
             raise ConversionError(f"{name}: {agreement:.1f} dB on its own golden pair, so nothing was written")
     logging.info("%s", summary(manifest))
     return Path(args.out / name)
 
 
+@dataclass(frozen=True)
+class Made:
+    """What an attempt left in its folder. fidelity: None where nothing here runs it."""
+
+    form: Form
+    lowered: Lowered
+    conversion_s: float
+    fidelity: Fidelity | None
+
+
+def attempt(
+    source: Source, form: Form, converter: Converter, judges: Sequence[Pixels], floor: Floor | None, folder: Path
+) -> Made:
+    """Lower into a folder, emptied before, and measure fidelity."""
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    start = time.perf_counter()
+    with redirect_stdout(sys.stderr):  # toolchains chatter; stdout carries the artifact's path alone
+        lowered = converter.lower(source, form, folder)
+    conversion_s = time.perf_counter() - start
+    logging.info("%s %s: lowered in %.1f s", converter.format, form.precision, conversion_s)
+    if form.target not in converter.runs_here:
+        return Made(form, lowered, conversion_s, None)
+    engine = open_engine(converter.format, folder, lowered.entry_points)
+    with tqdm(total=len(judges), desc="fidelity", unit="photo") as bar:
+        fidelity = measure(engine, source.generator, map(to_float, judges), source.tile_px, floor, bar.update)
+    return Made(form, lowered, conversion_s, fidelity)
+
+
+def attempts(wanted: Form, source: Source, photos: Photos, search: bool) -> Iterator[Form]:
+    """What to try: all layers quantized; then, in a search, with ever more of the most sensitive ones left float."""
+    yield wanted
+    if not search or wanted.precision not in BITS:
+        return
+    order = _sensitivity(source, wanted, photos)
+    for count in range(1, len(order) + 1):
+        kept = list(order)[:count]
+        logging.info("float stay: %s", ", ".join(kept))
+        yield replace(wanted, float_layers=tuple(layer for layer in source.layers if layer in kept))
+
+
+def explain(source: Source, form: Form, photos: Photos) -> None:
+    """Log which layers a missed floor is due to."""
+    if form.precision in BITS:
+        found = _sensitivity(source, form, photos)
+        logging.warning("PSNR of enhance with one convolution quantized: %s", in_words(found))
+
+
+def _sensitivity(source: Source, form: Form, photos: Photos) -> dict[str, float]:
+    calibration = source.calibration or calibrate(photos.calibration, source.generator, source.tile_px)
+    return sensitivity(source, form.precision, calibration.samples[:SENSITIVITY_TILES])
+
+
+def artifact_name(checkpoint: str, converter: Converter, form: Form) -> str:
+    """Of the folder: what is not the default is part of it."""
+    parts = [_file_name(checkpoint), converter.format, form.precision]
+    if form.target != converter.targets[0]:
+        parts.append(form.target)
+    if form.io != converter.ios[0]:
+        parts.append(form.io)
+    return "-".join(parts)
+
+
 def summary(manifest: Manifest) -> str:
     """An artifact in one line."""
-    fidelity, pieces = manifest.fidelity, []
+    pieces = []
     for entry_point, taken in manifest.delegation.items():
         count = f"{taken.delegated} of {taken.total} operators in {taken.delegates} delegate(s)" if taken else "unknown"
         pieces.append(f"{entry_point} {count}")
-    return (
-        f"{manifest.name}: {fidelity.psnr_mean_db:.1f} dB mean, {fidelity.psnr_worst_db:.1f} dB worst against float "
-        f"on {fidelity.photos} photos; delegation: {', '.join(pieces)}"
-    )
+    agreement, fidelity = "fidelity not measured", manifest.fidelity
+    if fidelity:
+        agreement = (
+            f"{fidelity.psnr_mean_db:.1f} dB mean, {fidelity.psnr_worst_db:.1f} dB worst against float on "
+            f"{fidelity.photos} photos"
+        )
+    return f"{manifest.name}: {manifest.model_bytes / 1e3:.0f} KB; {agreement}; delegation: {', '.join(pieces)}"
 
 
 @contextmanager
@@ -157,24 +222,23 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 def _write_manifest(
-    folder: Path,
-    name: str,
-    kind: Format,
-    precision: Precision,
-    source: Source,
-    lowered: Lowered,
-    golden: Golden,
-    fidelity: Fidelity,
+    folder: Path, name: str, converter: Converter, source: Source, made: Made, tolerance_psnr_db: float
 ) -> Manifest:
-    """The model card is written on the way, so that the manifest lists it too."""
+    """With the golden pair, and the model card on the way, so that the manifest lists both."""
+    form, lowered = made.form, made.lowered
+    # The golden photo is the embedded sample's: nobody's own photo ends up in an artifact.
+    photo = to_float(find_photos(None).fidelity[0])
+    golden = write_golden(folder, photo, source.generator, lowered.entry_points, tolerance_psnr_db)
     checkpoint, generator = source.checkpoint, source.generator
     described, tiling = generator.describe(), generator.tiling
     packages = {point.file for point in lowered.entry_points}
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         name=name,
-        format=kind,
-        precision=precision,
+        format=converter.format,
+        target=form.target,
+        precision=form.precision,
+        quantization=lowered.quantization,
         files=ModelFile.all_in(folder, packages),
         entry_points=lowered.entry_points,
         thumbnail_px=generator.thumbnail_px,
@@ -182,7 +246,8 @@ def _write_manifest(
         colour="sRGB, encoded",
         delegation=lowered.delegation,
         golden=golden,
-        fidelity=fidelity,
+        fidelity=made.fidelity,
+        conversion_s=round(made.conversion_s, 1),
         source=Provenance(checkpoint.name, checkpoint.sha256, described["name"], described["config"]),
         tools={tool: importlib.metadata.version(tool) for tool in sorted({"torch", *lowered.tools})},
         licence=checkpoint.licence,
@@ -191,14 +256,6 @@ def _write_manifest(
     manifest = replace(manifest, files=ModelFile.all_in(folder, packages))
     manifest.save(folder)
     return manifest
-
-
-def _default_checkpoint() -> str | Path:
-    if RELEASE in released():
-        return RELEASE
-    if not TRAINED.exists():
-        raise ConversionError(f"{TRAINED}: no checkpoint yet; run `python training/train.py`, or give --checkpoint")
-    return TRAINED
 
 
 def _file_name(name: str) -> str:
@@ -221,7 +278,3 @@ def _large_enough(photos: list[Pixels], source: Source) -> list[Pixels]:
     if len(usable) < len(photos):
         logging.warning("%d photos are below one tile of %d px and were left out", len(photos) - len(usable), least)
     return usable
-
-
-def _to_float(photo: npt.NDArray[Any]) -> Array:
-    return photo.astype(np.float32) / np.float32(255)

@@ -1,4 +1,4 @@
-"""What a converter is given (`Source`) and what it gives back (`Lowered`)."""
+"""What a converter is given (`Source` and `Form`) and what it gives back (`Lowered`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from conversion.artifact import SIDE_PX_MAX, Delegation, EntryPoint, Precision, TensorSpec
+from conversion.artifact import (
+    SIDE_PX_MAX,
+    Delegation,
+    EntryPoint,
+    Format,
+    Precision,
+    Quantization,
+    Target,
+    TensorSpec,
+)
+from conversion.calibration import Calibration
 from training.checkpoint import Checkpoint
 from training.commandline import UserError
 from training.generators.base import Condition, Generator
@@ -75,14 +85,34 @@ class EnhanceForExport(nn.Module):
         return (self.clamp(self.generator.enhance(tile, *condition)),)
 
 
+Io = Literal["float", "uint8"]
+
+
+@dataclass(frozen=True)
+class Form:
+    """What is asked of a converter.
+
+    io: type of thumbnail, tile and output: float32 in [0, 1], or 8 bits (in Core ML: images).
+    float_layers: convolutions of enhance that are not quantized, by their names in `Source.layers`.
+    """
+
+    precision: Precision
+    target: Target
+    io: Io = "float"
+    float_layers: tuple[str, ...] = ()
+
+
 class Source:
     """Two modules in eval mode, each a tuple of tensors to a tuple of tensors, and inputs of the fixed shapes (NCHW).
+
+    layers: names of the generator's convolutions that `enhance` runs, in their order.
+    calibration: None where the precision needs none.
 
     Raises:
         ConversionError: a tile that this generator cannot be cut into.
     """
 
-    def __init__(self, checkpoint: Checkpoint, tile_px: int):
+    def __init__(self, checkpoint: Checkpoint, tile_px: int, calibration: Calibration | None = None):
         generator = checkpoint.generator.eval()
         try:
             if not 1 <= tile_px <= SIDE_PX_MAX:
@@ -99,21 +129,44 @@ class Source:
         self.tile = torch.full((1, 3, tile_px, tile_px), 0.5)
         with torch.no_grad():
             self.condition: Condition = tuple(part.clone() for part in generator.analyze(self.thumbnail))
+        self.calibration = calibration
+        self.layers = _convolutions_of_enhance(generator, self.tile, self.condition)
+
+    def quantization(self, form: Form, weights: str, activations: str, analyze: str) -> Quantization:
+        """What a converter did, for the manifest; names the calibration where there is one."""
+        calibration = self.calibration
+        return Quantization(
+            weights, activations, analyze, form.float_layers,
+            calibration_photos=calibration.photos if calibration else 0,
+            calibration_sha256=calibration.sha256 if calibration else None,
+        )  # fmt: skip
 
     def entry_points(
-        self, layout: Literal["NCHW", "NHWC"], analyze: tuple[str, str], enhance: tuple[str, str]
+        self, layout: Literal["NCHW", "NHWC"], io: Io, analyze: tuple[str, str], enhance: tuple[str, str]
     ) -> tuple[EntryPoint, ...]:
         """Describe both, given the layout of their 4-D tensors and (file, function) of each."""
         names = self.generator.condition_names
         condition = tuple(_spec(name, part, layout) for name, part in zip(names, self.condition, strict=True))
-        thumbnail, tile = (
-            _image_spec(*image, layout) for image in (("thumbnail", self.thumbnail), ("tile", self.tile))
-        )
-        output = _image_spec("output", self.tile, layout)
+        images = {"thumbnail": self.thumbnail, "tile": self.tile, "output": self.tile}
+        thumbnail, tile, output = (_image_spec(name, image, layout, io) for name, image in images.items())
         return (
             EntryPoint("analyze", *analyze, (thumbnail,), condition),
             EntryPoint("enhance", *enhance, (tile, *condition), (output,)),
         )
+
+
+@torch.no_grad()
+def _convolutions_of_enhance(generator: Generator, tile: Tensor, condition: Condition) -> tuple[str, ...]:
+    ran: list[str] = []
+    handles = [
+        module.register_forward_hook(lambda module, given, made, name=name: ran.append(name))
+        for name, module in generator.named_modules()
+        if isinstance(module, nn.Conv2d)
+    ]
+    generator.enhance(tile, *condition)
+    for handle in handles:
+        handle.remove()
+    return tuple(dict.fromkeys(ran))
 
 
 def _spec(name: str, tensor: Tensor, layout: Literal["NCHW", "NHWC"]) -> TensorSpec:
@@ -123,20 +176,41 @@ def _spec(name: str, tensor: Tensor, layout: Literal["NCHW", "NHWC"]) -> TensorS
     return TensorSpec(name, (n, c, h, w) if layout == "NCHW" else (n, h, w, c), "float32", layout, None, None)
 
 
-def _image_spec(name: str, tensor: Tensor, layout: Literal["NCHW", "NHWC"]) -> TensorSpec:
-    return replace(_spec(name, tensor, layout), range=(0.0, 1.0), channel_order="RGB")
+def _image_spec(name: str, tensor: Tensor, layout: Literal["NCHW", "NHWC"], io: Io) -> TensorSpec:
+    spec = replace(_spec(name, tensor, layout), range=(0.0, 1.0), channel_order="RGB")
+    return spec if io == "float" else replace(spec, dtype="uint8", range=(0.0, 255.0))
 
 
 @dataclass(frozen=True)
 class Lowered:
-    """What `lower` left in its folder. delegation: by entry point, None where unknown; tools: package names."""
+    """What `lower` left in its folder.
+
+    delegation: by entry point, None where unknown. tools: package names. quantization: None in fp32.
+    """
 
     entry_points: tuple[EntryPoint, ...]
     delegation: dict[str, Delegation | None]
     tools: Sequence[str]
+    quantization: Quantization | None = None
 
 
-Lower = Callable[[Source, Precision, Path], Lowered]
+Lower = Callable[[Source, Form, Path], Lowered]
+
+
+@dataclass(frozen=True)
+class Converter:
+    """A toolchain: how it lowers and what it offers.
+
+    precisions, targets: what `--precision` and `--target` may be, the best of each first.
+    ios: forms of input and output. runs_here: targets that this project can run on this kind of machine.
+    """
+
+    format: Format
+    lower: Lower
+    precisions: tuple[Precision, ...]
+    targets: tuple[Target, ...]
+    ios: tuple[Io, ...]
+    runs_here: tuple[Target, ...]
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +23,12 @@ def write_golden(
     folder: Path,
     photo: Array,
     generator: Generator,
-    analyze: EntryPoint,
-    enhance: EntryPoint,
+    entry_points: Sequence[EntryPoint],
     tolerance_psnr_db: float,
 ) -> Golden:
     """Raw float32 of every tensor, and a PNG of every image, for the middle tile of a photo [H, W, 3] in [0, 1]."""
     (folder / FOLDER).mkdir()
+    analyze, enhance = entry_points
     engine, align = TorchEngine(generator), generator.tiling.align
     size = enhance.inputs[0].nchw[2]
     top, left = (max(0, side - size) // 2 // align * align for side in photo.shape[:2])
@@ -37,7 +39,7 @@ def write_golden(
 
     def write(array: Array, spec: TensorSpec) -> str:
         path = f"{FOLDER}/{spec.name}.f32"
-        to_layout(array, spec).astype("<f4").tofile(folder / path)
+        to_layout(array, _as_float(spec)).astype("<f4").tofile(folder / path)
         if spec.channel_order:
             Image.fromarray(to_uint8(from_planes(array))).save(folder / FOLDER / f"{spec.name}.png")
         return path
@@ -51,6 +53,11 @@ def write_golden(
     )
 
 
+def _as_float(spec: TensorSpec) -> TensorSpec:
+    """Golden images are float32 in [0, 1] for every artifact; those of 8 bits lose nothing by it."""
+    return replace(spec, dtype="float32", range=None)
+
+
 def golden_psnr(engine: ArtifactEngine, artifact: Artifact) -> float:
     """The self-test of an artifact: PSNR in dB of its golden tile, the worse of two conditions.
 
@@ -60,7 +67,7 @@ def golden_psnr(engine: ArtifactEngine, artifact: Artifact) -> float:
     analyze, enhance = (artifact.manifest.entry_point(name) for name in ("analyze", "enhance"))
     specs = (*analyze.inputs, *analyze.outputs, enhance.inputs[0], *enhance.outputs)
     thumbnail, *condition, tile, output = (
-        from_layout(np.fromfile(artifact.folder / path, "<f4").reshape(spec.shape), spec)
+        from_layout(np.fromfile(artifact.folder / path, "<f4").reshape(spec.shape), _as_float(spec))
         for path, spec in zip(golden.paths, specs, strict=True)
     )
     conditions = (tuple(condition), engine.analyze(thumbnail))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 
-from conversion.artifact import Manifest, TensorSpec
+from conversion.artifact import Fidelity, Manifest, Quantization, TensorSpec
 from training.checkpoint import Checkpoint
 
 
 def model_card(manifest: Manifest, checkpoint: Checkpoint) -> str:
-    fidelity, tiling = manifest.fidelity, manifest.tiling
+    tiling = manifest.tiling
     tensors = "\n".join(
         f"| {point.name} | {direction} | {_row(spec)} |"
         for point in manifest.entry_points
@@ -20,7 +20,7 @@ def model_card(manifest: Manifest, checkpoint: Checkpoint) -> str:
 
 An image enhancer: a phone photo in, a photo in the look of a DSLR camera out, tile by tile, on the device.
 Generator `{manifest.source.generator}` of checkpoint `{manifest.source.name}`.
-Format {manifest.format}, precision {manifest.precision}.
+Format {manifest.format} for {manifest.target}, precision {manifest.precision}, {manifest.model_bytes:,} bytes.
 
 **Licence of the weights:** {manifest.licence}
 
@@ -33,15 +33,11 @@ origins at multiples of {tiling.align_px} px; border rule "{tiling.border}". Col
 |---|---|---|---|---|---|
 {tensors}
 
-## Fidelity: this artifact against the float model
-{fidelity.photos} whole photos end to end, in RGB in [0, 1], PSNR capped at 120 dB.
+## Numbers
+{_numbers(manifest.quantization)}
 
-| | mean | worst photo |
-|---|---|---|
-| PSNR, dB | {fidelity.psnr_mean_db:.1f} | {fidelity.psnr_worst_db:.1f} |
-| PSNR, given the float condition, dB | {fidelity.enhance_psnr_mean_db:.1f} | {fidelity.enhance_psnr_worst_db:.1f} |
-| delta E 2000 | {fidelity.delta_e_2000_mean:.4f} | |
-| colour shift of a channel | | {fidelity.colour_shift_worst:.6f} |
+## Fidelity: this artifact against the float model
+{_fidelity(manifest.fidelity)}
 
 A device passes its self-test when the golden tile agrees to {manifest.golden.tolerance_psnr_db:g} dB.
 
@@ -50,6 +46,35 @@ A device passes its self-test when the golden tile agrees to {manifest.golden.to
 {json.dumps({"scores": checkpoint.scores, "provenance": checkpoint.provenance}, indent=2, ensure_ascii=False)}
 ```
 """
+
+
+def _numbers(quantization: Quantization | None) -> str:
+    if quantization is None:
+        return "All in 32 bits."
+    kept = ", ".join(f"`{layer}`" for layer in quantization.float_layers) or "none"
+    calibrated = (
+        f" Ranges found on {quantization.calibration_photos} photos." if quantization.calibration_photos else ""
+    )
+    return (
+        f"Weights of enhance: {quantization.weights}; activations: {quantization.activations}; analyze: "
+        f"{quantization.analyze}. Convolutions left float: {kept}.{calibrated}"
+    )
+
+
+def _fidelity(fidelity: Fidelity | None) -> str:
+    if fidelity is None:
+        return "Not measured: the machine that converted it has no runtime for its target."
+    step = fidelity.border_step_mean_levels
+    below = f"\n\n**Below its floor:** {fidelity.below_floor}" if fidelity.below_floor else ""
+    return f"""{fidelity.photos} whole photos end to end, in RGB in [0, 1], PSNR capped at 120 dB.
+
+| | mean | worst photo |
+|---|---|---|
+| PSNR, dB | {fidelity.psnr_mean_db:.1f} | {fidelity.psnr_worst_db:.1f} |
+| PSNR, given the float condition, dB | {fidelity.enhance_psnr_mean_db:.1f} | {fidelity.enhance_psnr_worst_db:.1f} |
+| delta E 2000 | {fidelity.delta_e_2000_mean:.4f} | |
+| colour shift of a channel | | {fidelity.colour_shift_worst:.6f} |
+| step across tile borders, grey levels | {"-" if step is None else f"{step:.3f}"} | |{below}"""
 
 
 def _row(spec: TensorSpec) -> str:

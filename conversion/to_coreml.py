@@ -13,22 +13,21 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from conversion.artifact import Precision
 from conversion.convert import convert, make_parser
-from conversion.export import Lowered, Source, toolchain
+from conversion.export import Converter, Form, Lowered, Source, toolchain
 from training.commandline import run
 
 FUNCTION = "main"  # of every package with a single function
 
 
-def lower(source: Source, precision: Precision, folder: Path) -> Lowered:
+def lower(source: Source, form: Form, folder: Path) -> Lowered:
     """Raises ConversionError: coremltools is not installed."""
     with toolchain("coreml"):
         import coremltools
     logging.getLogger("coremltools").setLevel(logging.WARNING)  # it lists every operator that it removes
 
     analyze, enhance = source.entry_points(
-        "NCHW", analyze=("analyze.mlpackage", FUNCTION), enhance=("enhance.mlpackage", FUNCTION)
+        "NCHW", form.io, analyze=("analyze.mlpackage", FUNCTION), enhance=("enhance.mlpackage", FUNCTION)
     )
     for point, module, examples in (
         (analyze, source.analyze, (source.thumbnail,)),
@@ -51,8 +50,18 @@ def lower(source: Source, precision: Precision, folder: Path) -> Lowered:
     return Lowered((analyze, enhance), {"analyze": None, "enhance": None}, tools=["coremltools"])
 
 
+CONVERTER = Converter(
+    format="coreml",
+    lower=lower,
+    precisions=("fp32",),
+    targets=("ios17",),
+    ios=("float",),
+    runs_here=("ios17",),
+)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    return run(make_parser(__doc__), lambda args: convert(args, "coreml", lower), argv)
+    return run(make_parser(__doc__, CONVERTER), lambda args: convert(args, CONVERTER), argv)
 
 
 if __name__ == "__main__":

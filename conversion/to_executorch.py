@@ -12,15 +12,15 @@ from typing import Any
 
 import torch
 
-from conversion.artifact import Delegation, Precision
+from conversion.artifact import Delegation
 from conversion.convert import convert, make_parser
-from conversion.export import Lowered, Source, require_one_delegate, toolchain
+from conversion.export import Converter, Form, Lowered, Source, require_one_delegate, toolchain
 from training.commandline import run
 
 MODEL = "model.pte"
 
 
-def lower(source: Source, precision: Precision, folder: Path) -> Lowered:
+def lower(source: Source, form: Form, folder: Path) -> Lowered:
     """Raises ConversionError: ExecuTorch is not installed, or enhance does not go into one delegate."""
     with toolchain("executorch"):
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
@@ -35,7 +35,7 @@ def lower(source: Source, precision: Precision, folder: Path) -> Lowered:
     require_one_delegate(delegation["enhance"])
     edge.to_executorch().save(str(folder / MODEL))
     return Lowered(
-        source.entry_points("NCHW", analyze=(MODEL, "analyze"), enhance=(MODEL, "enhance")),
+        source.entry_points("NCHW", form.io, analyze=(MODEL, "analyze"), enhance=(MODEL, "enhance")),
         {**delegation},
         tools=["executorch", "torchao"],
     )
@@ -58,8 +58,18 @@ def _computes(node: torch.fx.Node) -> bool:
     return node.op == "call_function" and node.target is not operator.getitem
 
 
+CONVERTER = Converter(
+    format="executorch",
+    lower=lower,
+    precisions=("fp32",),
+    targets=("xnnpack",),
+    ios=("float",),
+    runs_here=("xnnpack",),
+)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    return run(make_parser(__doc__), lambda args: convert(args, "executorch", lower), argv)
+    return run(make_parser(__doc__, CONVERTER), lambda args: convert(args, CONVERTER), argv)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from pathlib import Path
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from conversion.artifact import Delegation, Precision
+from conversion.artifact import Delegation
 from conversion.convert import convert, make_parser
-from conversion.export import EnhanceForExport, Lowered, Source, require_one_delegate, toolchain
+from conversion.export import Converter, EnhanceForExport, Form, Lowered, Source, require_one_delegate, toolchain
 from training.commandline import run
 
 MODEL = "model.tflite"
@@ -37,13 +37,13 @@ class ChannelsLast(nn.Module):
         return dict(zip(self.outputs, made, strict=True))
 
 
-def lower(source: Source, precision: Precision, folder: Path) -> Lowered:
+def lower(source: Source, form: Form, folder: Path) -> Lowered:
     """Raises ConversionError: litert-torch is not installed, or enhance does not go into one delegate."""
     with toolchain("tflite"):
         import ai_edge_litert  # noqa: F401  (absent when only the converter is installed)
         import litert_torch
 
-    analyze, enhance = source.entry_points("NHWC", analyze=(MODEL, "analyze"), enhance=(MODEL, "enhance"))
+    analyze, enhance = source.entry_points("NHWC", form.io, analyze=(MODEL, "analyze"), enhance=(MODEL, "enhance"))
     converter = litert_torch  # first the module, then the converter that its first call returns
     for point, module, examples in (
         # enhance comes first, since LiteRT tells the delegation of the first signature only.
@@ -91,8 +91,18 @@ def count(model: Path) -> Delegation:
     return Delegation(len(delegates), len(taken), len(operators))
 
 
+CONVERTER = Converter(
+    format="tflite",
+    lower=lower,
+    precisions=("fp32",),
+    targets=("litert",),
+    ios=("float",),
+    runs_here=("litert",),
+)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    return run(make_parser(__doc__), lambda args: convert(args, "tflite", lower), argv)
+    return run(make_parser(__doc__, CONVERTER), lambda args: convert(args, CONVERTER), argv)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -18,6 +19,7 @@ from training.batches import Batch
 from training.commandline import UserError
 from training.discriminator import Discriminator
 from training.generators.base import Generator
+from training.muon import Muon
 from training.perceptual import load_vgg19
 
 Net = TypeVar("Net", bound=nn.Module)
@@ -49,17 +51,23 @@ def make_recipe(
 
 
 class PixelRecipe:
-    """Errors of pixels and of structure; Adam, the rate rising for a while, then falling to zero along a cosine."""
+    """Errors of pixels and of structure; Muon for the kernels and Adam for the rest, of one learning rate.
+
+    The rate rises for a while, then falls to zero along a cosine.
+    """
 
     def __init__(self, fabric: Fabric, generator: Generator, weights: losses.PixelWeights, lr: float, steps: int):
         self.fabric, self.weights, self.lr, self.steps = fabric, weights, lr, steps
-        self.generator, self.adam = _set_up(fabric, generator, lr)
+        module = _channels_last(generator)
+        kernels = [parameter for parameter in module.parameters() if parameter.ndim == 4]
+        others = [parameter for parameter in module.parameters() if parameter.ndim != 4]
+        self.generator, muon, adam = fabric.setup(module, Muon(kernels, lr), Adam(others, lr=lr))
         self.modules = {"generator": self.generator}
-        self.optimizers = {"generator": self.adam}
+        self.optimizers: dict[str, Optimizer] = {"kernels": muon, "others": adam}
 
     def step(self, index: int, batch: Batch, other: Batch) -> dict[str, float]:
         warm = min(1.0, (index + 1) / WARM_UP_STEPS)
-        for group in self.adam.param_groups:
+        for group in (group for optimizer in self.optimizers.values() for group in optimizer.param_groups):
             group["lr"] = self.lr * warm * (1 + math.cos(math.pi * index / self.steps)) / 2
         enhanced = self.generator(batch.phone, batch.thumbnail).float()
         terms = {
@@ -68,7 +76,7 @@ class PixelRecipe:
             "mse": F.mse_loss(enhanced, batch.dslr),
         }
         total = terms["l1"] + self.weights.structure * terms["structure"] + self.weights.mse * terms["mse"]
-        _descend(self.fabric, self.adam, total, terms, index, self.generator)
+        _descend(self.fabric, self.optimizers.values(), total, terms, index, self.generator)
         return {name: term.item() for name, term in terms.items()}
 
 
@@ -98,7 +106,7 @@ class PaperRecipe:
         }
         total = sum(getattr(self.weights, name) * term for name, term in terms.items())
         assert isinstance(total, Tensor)
-        _descend(self.fabric, self.generator_adam, total, terms, index)
+        _descend(self.fabric, [self.generator_adam], total, terms, index)
 
         # Each patch of the discriminator's batch is the DSLR's or an enhanced one at random.
         self.discriminator.requires_grad_(True)
@@ -108,7 +116,7 @@ class PaperRecipe:
         is_dslr = torch.randint(2, (len(enhanced),), generator=coin).bool().to(enhanced.device)
         logits = self.discriminator(torch.where(is_dslr.view(-1, 1, 1, 1), other.dslr, enhanced))
         cross_entropy = losses.discriminator_loss(logits, is_dslr)
-        _descend(self.fabric, self.discriminator_adam, cross_entropy, {"discriminator": cross_entropy}, index)
+        _descend(self.fabric, [self.discriminator_adam], cross_entropy, {"discriminator": cross_entropy}, index)
         accuracy = (logits.argmax(1) == (~is_dslr).long()).float().mean()
         named = {**terms, "total": total, "discriminator": cross_entropy / len(logits), "accuracy": accuracy}
         return {name: term.item() for name, term in named.items()}
@@ -128,7 +136,7 @@ def _set_up(fabric: Fabric, module: nn.Module, lr: float) -> tuple[nn.Module, Op
 
 def _descend(
     fabric: Fabric,
-    optimizer: Optimizer,
+    optimizers: Iterable[Optimizer],
     loss: Tensor,
     terms: dict[str, Tensor],
     step: int,
@@ -141,8 +149,11 @@ def _descend(
             f"step {step}: the loss is not a finite number ({values}); the last good checkpoint is kept: "
             "run again with a smaller --lr and another --out"
         )
-    optimizer.zero_grad()
+    optimizers = list(optimizers)
+    for optimizer in optimizers:
+        optimizer.zero_grad()
     fabric.backward(loss)
     if clipped is not None:
-        fabric.clip_gradients(clipped, optimizer, max_norm=1.0)
-    optimizer.step()
+        torch.nn.utils.clip_grad_norm_(clipped.parameters(), max_norm=1.0)
+    for optimizer in optimizers:
+        optimizer.step()

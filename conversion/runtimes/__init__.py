@@ -13,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from conversion.artifact import Artifact, ArtifactError, EntryPoint, Format, TensorSpec
+from training.tiling import to_uint8
 
 Array = npt.NDArray[np.float32]
+Tensor = npt.NDArray[np.float32] | npt.NDArray[np.uint8]  # in layout and type of the artifact
 THREADS = 2
 
 
@@ -34,8 +36,8 @@ class ArtifactEngine(ABC):
         return output
 
     @abstractmethod
-    def run(self, entry_point: EntryPoint, inputs: Sequence[Array]) -> Sequence[Array]:
-        """Contiguous arrays in the layout of `entry_point.inputs` -> those of its outputs, in order."""
+    def run(self, entry_point: EntryPoint, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Contiguous arrays in layout and type of `entry_point.inputs` -> those of its outputs, in order."""
 
     def _call(self, entry_point: EntryPoint, inputs: Sequence[Array]) -> tuple[Array, ...]:
         feeds = [to_layout(array, spec) for array, spec in zip(inputs, entry_point.inputs, strict=True)]
@@ -43,18 +45,21 @@ class ArtifactEngine(ABC):
         return tuple(from_layout(array, spec) for array, spec in zip(outputs, entry_point.outputs, strict=True))
 
 
-def to_layout(array: Array, spec: TensorSpec) -> Array:
-    """From the order of `training` (NCHW) to that of `spec`, contiguous.
+def to_layout(array: Array, spec: TensorSpec) -> Tensor:
+    """From the order of `training` (NCHW) and [0, 1] to layout and type of `spec`, contiguous.
 
     Raises:
         ValueError: not the shape that the entry point takes.
     """
     if array.shape != spec.nchw:
         raise ValueError(f"{spec.name} must be {list(spec.nchw)}, not {list(array.shape)}")
-    return np.ascontiguousarray(array.transpose(0, 2, 3, 1) if spec.layout == "NHWC" else array, np.float32)
+    turned = array.transpose(0, 2, 3, 1) if spec.layout == "NHWC" else array
+    if spec.dtype == "uint8":
+        return np.ascontiguousarray(to_uint8(turned))
+    return np.ascontiguousarray(turned, np.float32)
 
 
-def from_layout(array: Array, spec: TensorSpec) -> Array:
+def from_layout(array: Tensor, spec: TensorSpec) -> Array:
     """The inverse of `to_layout`.
 
     Raises:
@@ -62,7 +67,8 @@ def from_layout(array: Array, spec: TensorSpec) -> Array:
     """
     if array.shape != spec.shape:
         raise ValueError(f"{spec.name} must be {list(spec.shape)}, not {list(array.shape)}")
-    return np.ascontiguousarray(array.transpose(0, 3, 1, 2) if spec.layout == "NHWC" else array, np.float32)
+    turned = np.asarray(array.transpose(0, 3, 1, 2) if spec.layout == "NHWC" else array, np.float32)
+    return np.ascontiguousarray(turned / np.float32(255) if spec.dtype == "uint8" else turned)
 
 
 def open_engine(

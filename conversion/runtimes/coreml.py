@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from conversion.artifact import EntryPoint
-from conversion.runtimes import Array, ArtifactEngine
+from conversion.runtimes import ArtifactEngine, Tensor
 from conversion.runtimes.mil import MilProgram
 
 
@@ -23,7 +23,7 @@ class CoremlEngine(ArtifactEngine):
         torch.set_num_threads(threads)  # the evaluator computes with torch
         self._programs = {point.name: MilProgram.load(folder / point.file, point.function) for point in entry_points}
 
-    def run(self, entry_point: EntryPoint, inputs: Sequence[Array]) -> Sequence[Array]:
+    def run(self, entry_point: EntryPoint, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
         feeds = {spec.name: array for spec, array in zip(entry_point.inputs, inputs, strict=True)}
         outputs = self._programs[entry_point.name].run(feeds)
         return [outputs[spec.name] for spec in entry_point.outputs]

@@ -8,7 +8,7 @@ from pathlib import Path
 from ai_edge_litert.interpreter import Interpreter
 
 from conversion.artifact import ArtifactError, EntryPoint
-from conversion.runtimes import Array, ArtifactEngine
+from conversion.runtimes import ArtifactEngine, Tensor
 
 
 class LitertEngine(ArtifactEngine):
@@ -25,7 +25,7 @@ class LitertEngine(ArtifactEngine):
             except (RuntimeError, ValueError) as error:
                 raise ArtifactError(f"{folder / point.file}: LiteRT refuses {point.function} ({error})") from error
 
-    def run(self, entry_point: EntryPoint, inputs: Sequence[Array]) -> Sequence[Array]:
+    def run(self, entry_point: EntryPoint, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
         feeds = {spec.name: array for spec, array in zip(entry_point.inputs, inputs, strict=True)}
         outputs = self._runners[entry_point.name](**feeds)
         return [outputs[spec.name] for spec in entry_point.outputs]

@@ -10,7 +10,7 @@ from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpoo
 from executorch.runtime import Runtime
 
 from conversion.artifact import ArtifactError, EntryPoint
-from conversion.runtimes import Array, ArtifactEngine
+from conversion.runtimes import ArtifactEngine, Tensor
 
 
 class PteEngine(ArtifactEngine):
@@ -29,7 +29,7 @@ class PteEngine(ArtifactEngine):
             except (RuntimeError, KeyError) as error:
                 raise ArtifactError(f"{folder / point.file}: ExecuTorch refuses {point.function} ({error})") from error
 
-    def run(self, entry_point: EntryPoint, inputs: Sequence[Array]) -> Sequence[Array]:
+    def run(self, entry_point: EntryPoint, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
         # The bindings accept a channels_last tensor and read it as if it were contiguous: garbage, silently.
         tensors = [torch.from_numpy(array).contiguous() for array in inputs]
         return [output.numpy().copy() for output in self._methods[entry_point.name].execute(tensors)]

@@ -75,15 +75,17 @@ def made_artifact(tmp_path: Path, make_checkpoint: MakeCheckpoint, photo: np.nda
         (folder / package / "Data").mkdir(parents=True)
         (folder / package / "Manifest.json").write_text("{}")
         (folder / package / "Data" / "weights.bin").write_bytes(package.encode() * 9)
-    points = source.entry_points("NCHW", ("analyze.mlpackage", "main"), ("enhance.mlpackage", "main"))
-    golden = write_golden(folder, photo, source.generator, *points, tolerance_psnr_db=85.0)
+    points = source.entry_points("NCHW", "float", ("analyze.mlpackage", "main"), ("enhance.mlpackage", "main"))
+    golden = write_golden(folder, photo, source.generator, points, tolerance_psnr_db=85.0)
     (folder / "MODEL_CARD.md").write_text("a card")
     tiling = source.generator.tiling
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         name="made",
         format="coreml",
+        target="ios17",
         precision="fp32",
+        quantization=None,
         files=ModelFile.all_in(folder, {"analyze.mlpackage", "enhance.mlpackage"}),
         entry_points=points,
         thumbnail_px=source.generator.thumbnail_px,
@@ -91,7 +93,8 @@ def made_artifact(tmp_path: Path, make_checkpoint: MakeCheckpoint, photo: np.nda
         colour="sRGB, encoded",
         delegation={"analyze": None, "enhance": Delegation(1, 10, 10)},
         golden=golden,
-        fidelity=Fidelity(1, 120.0, 120.0, 120.0, 120.0, 0.0, 0.0),
+        fidelity=Fidelity(1, 120.0, 120.0, 120.0, 120.0, 0.0, 0.0, None, None, None),
+        conversion_s=1.0,
         source=Provenance("made", source.checkpoint.sha256, "pocket", dict(CONFIGS["pocket"])),
         tools={"torch": torch.__version__},
         licence="Apache-2.0",

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 from conversion import convert as path
-from conversion.artifact import CHECKSUM, MANIFEST, Artifact, ArtifactError, Delegation, EntryPoint, Precision
-from conversion.export import ConversionError, Lowered, Source, require_one_delegate, toolchain
+from conversion.artifact import CHECKSUM, MANIFEST, Artifact, ArtifactError, Delegation, EntryPoint
+from conversion.export import ConversionError, Converter, Form, Lowered, Source, require_one_delegate, toolchain
 from conversion.golden import golden_psnr
 from conversion.runtimes import Array, ArtifactEngine, from_layout, to_layout
 from training.checkpoint import Checkpoint
@@ -53,11 +53,11 @@ def converting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[...,
     def convert(engine: type[Imitation], *flags: str) -> int:
         sources: list[Source] = []
 
-        def lower(source: Source, precision: Precision, folder: Path) -> Lowered:
+        def lower(source: Source, form: Form, folder: Path) -> Lowered:
             sources.append(source)
             (folder / "model.tflite").write_bytes(b"not a model")
             print("a toolchain's chatter")
-            points = source.entry_points("NHWC", ("model.tflite", "analyze"), ("model.tflite", "enhance"))
+            points = source.entry_points("NHWC", form.io, ("model.tflite", "analyze"), ("model.tflite", "enhance"))
             return Lowered(points, {"analyze": None, "enhance": Delegation(1, 2, 2)}, tools=["numpy"])
 
         def open_artifact(artifact: Artifact) -> ArtifactEngine:
@@ -66,7 +66,8 @@ def converting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[...,
         monkeypatch.setattr(path, "open_engine", lambda kind, folder, points: engine(sources[-1], points))
         monkeypatch.setattr(path, "open_artifact", open_artifact)
         flags = ("--tile", TILE_PX, "--out", str(tmp_path / "out"), *flags)
-        return run(path.make_parser("test"), lambda args: path.convert(args, "tflite", lower), flags)
+        converter = Converter("tflite", lower, ("fp32", "w8"), ("litert",), ("float", "uint8"), runs_here=("litert",))
+        return run(path.make_parser("test", converter), lambda args: path.convert(args, converter), flags)
 
     return convert
 
@@ -191,22 +192,11 @@ def test_photos_below_a_tile_are_left_out_where_tiles_shift_inside(
     make_checkpoint("dped")
     flags = ["--checkpoint", str(tmp_path / "dped.safetensors"), *checkpoint_flags[2:]]
     Image.new("RGB", (47, 200)).save(tmp_path / "photos" / "narrow.png")
+    Image.new("RGB", (200, 200)).save(tmp_path / "photos" / "other.png")  # of three, the first and the last judge
     assert converting(Imitation, *flags) == 0
     assert "1 photos are below one tile" in capsys.readouterr().err
     assert converting(Imitation, *flags, "--tile", "128") == 1
     assert "smaller --tile" in capsys.readouterr().err.splitlines()[-1]
-
-
-def test_without_a_checkpoint_it_says_how_to_make_one(
-    converting: Callable[..., int],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(path, "released", lambda: [])
-    assert converting(Imitation) == 1
-    assert "train.py" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_names_of_checkpoints_become_names_of_folders(
@@ -236,7 +226,7 @@ def test_enhance_must_go_in_one_piece(delegation: Delegation) -> None:
 
 def test_wrong_shapes_never_reach_a_runtime(make_checkpoint: Callable[..., Checkpoint]) -> None:
     source = Source(make_checkpoint("pocket"), 48)
-    engine = Imitation(source, source.entry_points("NHWC", ("m", "analyze"), ("m", "enhance")))
+    engine = Imitation(source, source.entry_points("NHWC", "float", ("m", "analyze"), ("m", "enhance")))
     condition = engine.analyze(source.thumbnail.numpy())
     with pytest.raises(ValueError, match="tile must be"):
         engine.enhance(np.zeros((1, 3, 48, 52), np.float32), condition)

@@ -78,22 +78,22 @@ def test_a_wrong_analyze_spares_enhance_alone(judged: Callable[..., Fidelity]) -
     fidelity = judged(condition=lambda c: c * np.float32(1.01))
     assert fidelity.enhance_psnr_worst_db == 120
     assert fidelity.psnr_worst_db < 90
-    assert below_floor(fidelity, "fp32") is not None
+    assert below_floor(fidelity, FLOORS["fp32"]) is not None
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, math.nan])
 def test_flat_and_broken_pictures_are_below_the_floor(judged: Callable[..., Fidelity], value: float) -> None:
-    missed = below_floor(judged(output=lambda y: np.full_like(y, value)), "fp32")
+    missed = below_floor(judged(output=lambda y: np.full_like(y, value)), FLOORS["fp32"])
     assert missed is not None and "worst PSNR" in missed
 
 
 def test_every_floor_counts() -> None:
     floor = FLOORS["fp32"]
-    at_floor = Fidelity(3, floor.mean_db, floor.worst_db, floor.mean_db, floor.worst_db, 0.0, 0.0)
-    assert below_floor(at_floor, "fp32") is None
+    at_floor = Fidelity(3, floor.mean_db, floor.worst_db, floor.mean_db, floor.worst_db, 0.0, 0.0, None, None, None)
+    assert below_floor(at_floor, floor) is None
     for field in ("psnr_mean_db", "psnr_worst_db", "enhance_psnr_mean_db", "enhance_psnr_worst_db"):
         lowered = replace(at_floor, **{field: getattr(at_floor, field) - 0.01})
-        assert below_floor(lowered, "fp32") is not None, field
+        assert below_floor(lowered, floor) is not None, field
 
 
 def test_no_photos_is_no_fidelity(make_checkpoint: Callable[..., Checkpoint]) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from conversion.artifact import Format
 from conversion.convert import TILE_PX
-from conversion.export import ConversionError, Lowered, Source
+from conversion.export import ConversionError, Form, Lowered, Source
 from conversion.fidelity import FLOORS
 from conversion.runtimes import ArtifactEngine, open_engine
 from training import metrics
@@ -49,7 +49,9 @@ def converted(tmp_path: Path) -> Callable[..., Converted]:
     def convert(checkpoint: Checkpoint, kind: Format, tile_px: int = 64) -> Converted:
         pytest.importorskip(TOOLCHAINS[kind])
         source = Source(checkpoint, tile_px)
-        lowered = importlib.import_module(f"conversion.to_{kind}").lower(source, "fp32", tmp_path)
+        lowered = importlib.import_module(f"conversion.to_{kind}").CONVERTER.lower(
+            source, Form("fp32", "xnnpack"), tmp_path
+        )
         return Converted(source, lowered, open_engine(kind, tmp_path, lowered.entry_points))
 
     return convert

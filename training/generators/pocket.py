@@ -28,6 +28,7 @@ class PocketConfig:
     hidden: int = 48
 
 
+END_SLOPE, SHOULDER_SLOPE, SHOULDER_OFFSET = 0.55, 0.1, 0.008
 COLOUR_TERMS = 24  # linear 3x3, square 3x3, offset 3, centre 3
 
 
@@ -102,8 +103,19 @@ def _logarithm(variance: Tensor) -> Tensor:
     return torch.log(variance + 1e-4) * 0.25 + 1.0
 
 
+def shouldered(output: Tensor, photo: Tensor) -> Tensor:
+    """Keep `output` so far from black and white that what has gradations in the photo, in [0, 1], keeps some.
+
+    Where the photo is u below white, the output is at least min(.55 u, .008 + .1 u) below it; likewise above black. So
+    a value that the photo does not clip is not clipped at 8 bits either, and half of the steps next to the end remain.
+    """
+    steep, flat = photo * END_SLOPE, photo * SHOULDER_SLOPE
+    most = torch.maximum(steep + (1 - END_SLOPE), flat + (1 - SHOULDER_SLOPE - SHOULDER_OFFSET))
+    return torch.maximum(torch.minimum(output, most), torch.minimum(steep, flat + SHOULDER_OFFSET))
+
+
 class Pocket(Generator):
-    """Enhances factor x factor cells: quadratic colour transform + what the convolutions add."""
+    """Enhances factor x factor cells: quadratic colour transform + what the convolutions add, short of clipping."""
 
     name = "pocket"
     condition_names = ("modulation", "matrix", "offset")
@@ -150,7 +162,7 @@ class Pocket(Generator):
         n, size, h, w = map(int, cells.shape)
         basis = torch.cat([cells, cells * cells], 1).permute(0, 2, 3, 1).reshape(n, h * w, 2 * size)
         colour = torch.bmm(basis, matrix).reshape(n, h, w, size).permute(0, 3, 1, 2)
-        return depth_to_space(colour + self.up(x) + offset, factor)
+        return depth_to_space(shouldered(colour + self.up(x) + offset, cells), factor)
 
     def forward(self, photo: Tensor, thumbnail: Tensor) -> Tensor:
         """Pads by the repeated edge, as border tiles do, so that tiles add up to exactly this."""

@@ -1,0 +1,45 @@
+"""What each convolution costs when it alone is quantized: for the search for mixed precision, and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from conversion.artifact import Precision
+from conversion.calibration import Sample
+from conversion.export import Source
+from training.fake_quantization import fake_quantized
+from training.metrics import mse_to_psnr
+
+# (bits of weights, bits of activations): what a precision does to a convolution, imitated in float.
+BITS: Mapping[Precision, tuple[int, int | None]] = {
+    "w8": (8, None),
+    "dyn8": (8, 8),
+    "w8a8": (8, 8),
+    "pal6": (6, None),
+    "pal4": (4, None),
+}
+
+
+@torch.no_grad()
+def sensitivity(source: Source, precision: Precision, samples: Sequence[Sample]) -> dict[str, float]:
+    """Layer -> PSNR in dB of enhance on the samples when only this layer is quantized; the most sensitive first."""
+
+    def run() -> list[torch.Tensor]:
+        return [source.generator.enhance(sample.tile, *sample.condition).clamp(0, 1) for sample in samples]
+
+    wanted, found = run(), {}
+    for layer in source.layers:
+        with fake_quantized(source.generator, [layer], *BITS[precision]) as state:
+            state.observing = True
+            run()
+            state.observing = False
+            errors = [float((a - b).square().mean()) for a, b in zip(run(), wanted, strict=True)]
+        found[layer] = mse_to_psnr(float(np.mean(errors)))
+    return dict(sorted(found.items(), key=lambda item: item[1]))
+
+
+def in_words(found: Mapping[str, float]) -> str:
+    return ", ".join(f"{layer} {psnr_db:.1f} dB" for layer, psnr_db in found.items())
