@@ -165,7 +165,9 @@ def explain(source: Source, form: Form, photos: Photos) -> None:
 
 
 def _sensitivity(source: Source, form: Form, photos: Photos) -> dict[str, float]:
-    calibration = source.calibration or calibrate(photos.calibration, source.generator, source.tile_px)
+    calibration = source.calibration or calibrate(
+        photos.calibration or photos.fidelity, source.generator, source.tile_px
+    )
     return sensitivity(source, form.precision, calibration.samples[:SENSITIVITY_TILES])
 
 

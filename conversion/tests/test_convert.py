@@ -12,25 +12,28 @@ import torch
 from PIL import Image
 
 from conversion import convert as path
-from conversion.artifact import CHECKSUM, MANIFEST, Artifact, ArtifactError, Delegation, EntryPoint
+from conversion.artifact import CHECKSUM, MANIFEST, Artifact, ArtifactError, Delegation, EntryPoint, Precision, Target
+from conversion.calibration import calibrate, find_photos
 from conversion.export import ConversionError, Converter, Form, Lowered, Source, require_one_delegate, toolchain
 from conversion.golden import golden_psnr
-from conversion.runtimes import Array, ArtifactEngine, from_layout, to_layout
+from conversion.runtimes import Array, ArtifactEngine, Tensor, from_layout, to_layout
+from conversion.sensitivity import sensitivity
 from training.checkpoint import Checkpoint
 from training.commandline import run
 from training.enhancer import TorchEngine, to_planes
 
 TILE_PX = "48"
+FLOAT = Form("fp32", "litert")
 
 
 class Imitation(ArtifactEngine):
     """What a runtime would be for a faithful artifact: the float generator in the artifact's own layout."""
 
-    def __init__(self, source: Source, entry_points: Sequence[EntryPoint]):
+    def __init__(self, source: Source, entry_points: Sequence[EntryPoint], form: Form = FLOAT):
         super().__init__(entry_points)
-        self.source = source
+        self.source, self.form = source, form
 
-    def run(self, entry_point: EntryPoint, inputs: Sequence[Array]) -> Sequence[Array]:
+    def run(self, entry_point: EntryPoint, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
         module = self.source.analyze if entry_point.name == "analyze" else self.source.enhance
         given = [from_layout(a, spec) for a, spec in zip(inputs, entry_point.inputs, strict=True)]
         with torch.inference_mode():
@@ -41,9 +44,18 @@ class Imitation(ArtifactEngine):
 class Black(Imitation):
     """The silent fault of a converter: everything runs, and the picture is black."""
 
-    def run(self, entry_point: EntryPoint, inputs: Sequence[Array]) -> Sequence[Array]:
+    def run(self, entry_point: EntryPoint, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
         outputs = super().run(entry_point, inputs)
         return [np.zeros_like(a) for a in outputs] if entry_point.name == "enhance" else outputs
+
+
+class Quantized(Imitation):
+    """Loses 9.5 dB less for each layer that stays float, from 34 dB on."""
+
+    def run(self, entry_point: EntryPoint, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+        outputs = super().run(entry_point, inputs)
+        error = 0.04 / 3 ** len(self.form.float_layers)
+        return [a * np.float32(1 - error) for a in outputs] if entry_point.name == "enhance" else outputs
 
 
 @pytest.fixture
@@ -51,22 +63,30 @@ def converting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[...,
     """(engine type, flags) -> exit code of a converter to NHWC whose files are not models."""
 
     def convert(engine: type[Imitation], *flags: str) -> int:
-        sources: list[Source] = []
+        lowerings: list[tuple[Source, Form]] = []
 
         def lower(source: Source, form: Form, folder: Path) -> Lowered:
-            sources.append(source)
+            lowerings.append((source, form))
             (folder / "model.tflite").write_bytes(b"not a model")
             print("a toolchain's chatter")
             points = source.entry_points("NHWC", form.io, ("model.tflite", "analyze"), ("model.tflite", "enhance"))
-            return Lowered(points, {"analyze": None, "enhance": Delegation(1, 2, 2)}, tools=["numpy"])
+            quantization = None if form.precision == "fp32" else source.quantization(form, "int8", "float", "float")
+            return Lowered(points, {"analyze": None, "enhance": Delegation(1, 2, 2)}, ["numpy"], quantization)
 
         def open_artifact(artifact: Artifact) -> ArtifactEngine:
-            return engine(sources[-1], artifact.verify().manifest.entry_points)
+            source, form = lowerings[-1]
+            return engine(source, artifact.verify().manifest.entry_points, form)
 
-        monkeypatch.setattr(path, "open_engine", lambda kind, folder, points: engine(sources[-1], points))
+        def open_engine(kind: str, folder: Path, points: Sequence[EntryPoint]) -> ArtifactEngine:
+            source, form = lowerings[-1]
+            return engine(source, points, form)
+
+        monkeypatch.setattr(path, "open_engine", open_engine)
         monkeypatch.setattr(path, "open_artifact", open_artifact)
         flags = ("--tile", TILE_PX, "--out", str(tmp_path / "out"), *flags)
-        converter = Converter("tflite", lower, ("fp32", "w8"), ("litert",), ("float", "uint8"), runs_here=("litert",))
+        precisions: tuple[Precision, ...] = ("fp32", "w8", "w8a8")
+        targets: tuple[Target, ...] = ("litert", "vulkan")
+        converter = Converter("tflite", lower, precisions, targets, ("float", "uint8"), runs_here=("litert",))
         return run(path.make_parser("test", converter), lambda args: path.convert(args, converter), flags)
 
     return convert
@@ -76,7 +96,8 @@ def converting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[...,
 def checkpoint_flags(make_checkpoint: Callable[..., Checkpoint], tmp_path: Path, photo: Array) -> list[str]:
     make_checkpoint("pocket")
     (tmp_path / "photos").mkdir()
-    Image.fromarray((photo * 255).astype(np.uint8)).save(tmp_path / "photos" / "one.png")
+    for name in ("one", "two"):  # the first judges, the second calibrates
+        Image.fromarray((photo * 255).astype(np.uint8)).save(tmp_path / "photos" / f"{name}.png")
     return ["--checkpoint", str(tmp_path / "pocket.safetensors"), "--photos", str(tmp_path / "photos")]
 
 
@@ -192,10 +213,10 @@ def test_photos_below_a_tile_are_left_out_where_tiles_shift_inside(
     make_checkpoint("dped")
     flags = ["--checkpoint", str(tmp_path / "dped.safetensors"), *checkpoint_flags[2:]]
     Image.new("RGB", (47, 200)).save(tmp_path / "photos" / "narrow.png")
-    Image.new("RGB", (200, 200)).save(tmp_path / "photos" / "other.png")  # of three, the first and the last judge
+    Image.new("RGB", (200, 200)).save(tmp_path / "photos" / "other.png")  # judges, like the first
     assert converting(Imitation, *flags) == 0
     assert "1 photos are below one tile" in capsys.readouterr().err
-    assert converting(Imitation, *flags, "--tile", "128") == 1
+    assert converting(Imitation, *flags, "--tile", "256") == 1
     assert "smaller --tile" in capsys.readouterr().err.splitlines()[-1]
 
 
@@ -238,3 +259,59 @@ def test_existing_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("")
     with pytest.raises(ArtifactError, match="is not an artifact"), path.replacing_folder(tmp_path / "a"):
         pass
+
+
+def test_a_missed_floor_names_the_layers_it_is_due_to(
+    converting: Callable[..., int], checkpoint_flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert converting(Quantized, *checkpoint_flags, "--precision", "w8") == 1
+    said = capsys.readouterr().err.splitlines()
+    assert "below its fidelity floor" in said[-1] and "floor 48" in said[-1] and "colour shift" in said[-1]
+    assert all(f"{layer} " in said[-2] for layer in Source(Checkpoint.load(checkpoint_flags[1]), int(TILE_PX)).layers)
+    assert left_in(tmp_path / "out") == []
+
+
+def test_the_search_keeps_the_most_sensitive_layers_float_until_it_suffices(
+    converting: Callable[..., int], checkpoint_flags: list[str], tmp_path: Path
+) -> None:
+    assert converting(Quantized, *checkpoint_flags, "--precision", "w8", "--min-psnr", "48") == 0
+    manifest = Artifact.load(tmp_path / "out" / "pocket-tflite-w8").verify().manifest
+    assert manifest.quantization is not None and manifest.fidelity is not None
+    source = Source(Checkpoint.load(checkpoint_flags[1]), int(TILE_PX))
+    samples = calibrate(find_photos(tmp_path / "photos").calibration, source.generator, source.tile_px).samples
+    worst = list(sensitivity(source, "w8", samples[: path.SENSITIVITY_TILES]))[:3]
+    assert sorted(manifest.quantization.float_layers) == sorted(worst)
+    assert manifest.fidelity.below_floor is None and manifest.fidelity.psnr_mean_db >= 48
+    assert converting(Quantized, *checkpoint_flags, "--precision", "w8", "--min-psnr", "110") == 1
+
+
+def test_below_the_floor_by_permission_is_said_in_the_manifest(
+    converting: Callable[..., int], checkpoint_flags: list[str], tmp_path: Path
+) -> None:
+    assert converting(Quantized, *checkpoint_flags, "--precision", "w8a8", "--allow-below-floor") == 0
+    folder = tmp_path / "out" / "pocket-tflite-w8a8"
+    manifest = Artifact.load(folder).verify().manifest
+    assert manifest.fidelity is not None and "mean PSNR" in (manifest.fidelity.below_floor or "")
+    assert manifest.quantization is not None and manifest.quantization.calibration_photos == 1
+    assert "Below its floor" in (folder / "MODEL_CARD.md").read_text()
+
+
+def test_eight_bits_in_and_out_are_held_to_their_own_floor(
+    converting: Callable[..., int], checkpoint_flags: list[str], tmp_path: Path
+) -> None:
+    assert converting(Imitation, *checkpoint_flags, "--io", "uint8") == 0
+    manifest = Artifact.load(tmp_path / "out" / "pocket-tflite-fp32-uint8").verify().manifest
+    assert manifest.io == "uint8" and manifest.golden.tolerance_psnr_db == 50
+    tile = manifest.entry_point("enhance").inputs[0]
+    assert (tile.dtype, tile.range) == ("uint8", (0.0, 255.0))
+    assert manifest.fidelity is not None and 55 < manifest.fidelity.psnr_worst_db < 65
+
+
+def test_what_nothing_here_runs_is_not_judged(
+    converting: Callable[..., int], checkpoint_flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert converting(Black, *checkpoint_flags, "--target", "vulkan") == 0
+    folder = tmp_path / "out" / "pocket-tflite-fp32-vulkan"
+    assert Artifact.load(folder).verify().manifest.fidelity is None
+    assert "its fidelity is not measured" in capsys.readouterr().err
+    assert "Not measured" in (folder / "MODEL_CARD.md").read_text()

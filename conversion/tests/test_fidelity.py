@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
 
 from conversion.artifact import Fidelity
-from conversion.fidelity import FLOORS, below_floor, enhance_by, measure
+from conversion.fidelity import FLOORS, below_floor, border_step, enhance_by, measure
 from training.checkpoint import Checkpoint
 from training.enhancer import Array, TorchEngine
+from training.tiling import Tiling, plan
 
 TILE_PX = 48
 
@@ -94,6 +96,20 @@ def test_every_floor_counts() -> None:
     for field in ("psnr_mean_db", "psnr_worst_db", "enhance_psnr_mean_db", "enhance_psnr_worst_db"):
         lowered = replace(at_floor, **{field: getattr(at_floor, field) - 0.01})
         assert below_floor(lowered, floor) is not None, field
+
+
+@pytest.mark.parametrize("border", ["clamp", "shift"])
+def test_the_step_is_that_across_borders(border: Literal["clamp", "shift"]) -> None:
+    tiles = list(plan(90, 130, 64, Tiling(halo=8, align=2, border=border)))
+    flat, stepped = np.zeros((90, 130, 3), np.float32), np.zeros((90, 130, 3), np.float32)
+    for at, tile in enumerate(tiles):
+        flat[tile.kept] = 3 / 255
+        stepped[tile.kept] = at % 2 * 2 / 255
+    assert border_step(flat, tiles) == pytest.approx(0, abs=1e-5)
+    assert 0.5 < (border_step(stepped, tiles) or 0) <= 2.001
+    assert border_step(flat, tiles[:1]) is None
+    columns = [tile for tile in tiles if tile.y0 == 0]
+    assert border_step(stepped[:40], columns) == pytest.approx(2, abs=1e-4)
 
 
 def test_no_photos_is_no_fidelity(make_checkpoint: Callable[..., Checkpoint]) -> None:

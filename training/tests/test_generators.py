@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from training import generators
 from training.checkpoint import Checkpoint
 from training.enhancer import Enhancer, TorchEngine, enhance_photo
-from training.generators.pocket import depth_to_space, space_to_depth
+from training.generators.pocket import depth_to_space, shouldered, space_to_depth
+from training.tiling import to_uint8
 
 
 def alive(name: str, seed: int = 0) -> generators.Generator:
@@ -52,6 +53,26 @@ def test_a_new_pocket_is_the_identity() -> None:
     photo = torch.rand(2, 3, 33, 50)
     with torch.no_grad():
         torch.testing.assert_close(pocket(photo, torch.rand(2, 3, 64, 64)), photo)
+
+
+LEVELS = torch.arange(256) / 255
+
+
+@given(st.lists(st.floats(-3, 4), min_size=1, max_size=8))
+def test_what_the_photo_does_not_clip_stays_unclipped(outputs: list[float]) -> None:
+    made = shouldered(torch.tensor(outputs)[:, None].expand(-1, 256), LEVELS.expand(len(outputs), -1))
+    rounded = torch.from_numpy(to_uint8(made.numpy()))
+    assert (rounded[:, 1:255] > 0).all() and (rounded[:, 1:255] < 255).all()
+    assert (made >= 0).all() and (made <= 1).all()
+
+
+def test_the_shoulder_keeps_gradations_and_spares_the_rest() -> None:
+    blown = shouldered(torch.full((256,), 2.0), LEVELS)
+    assert (blown.diff() > 0.09 / 255).all()  # a tenth of the photo's gradations at least
+    identity = shouldered(LEVELS, LEVELS)
+    torch.testing.assert_close(identity, LEVELS)
+    middle = torch.linspace(0.1, 0.9, 50)
+    torch.testing.assert_close(shouldered(middle, torch.full((50,), 0.5)), middle)
 
 
 @pytest.mark.parametrize("name", generators.NAMES)
