@@ -36,6 +36,7 @@ from training.checkpoint import Checkpoint
 from training.commandline import UserError
 from training.enhancer import TorchEngine
 from training.files import replacing
+from training.photos import from_samples
 from training.tiling import to_uint8
 
 Array = npt.NDArray[np.float32]
@@ -117,7 +118,7 @@ def bench(
             )
     float_engine, tile_px = TorchEngine(reference.generator), manifest.tiling.tile_px
     references = [
-        enhance_by(float_engine, photo.phone.astype(np.float32) / np.float32(255), reference.generator, tile_px)
+        enhance_by(float_engine, from_samples(photo.phone), reference.generator, tile_px)
         for photo in tqdm(photos, desc="float reference", unit="photo")
     ]
     fidelity = compare(photos, measurement.outputs, references, floor_of(manifest.precision, manifest.io))

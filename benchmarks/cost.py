@@ -29,9 +29,9 @@ from benchmarks.peak_memory import enhance_peak_mb
 from training.commandline import UserError, run
 from training.embedded_sample import SAMPLE
 from training.files import write_text
-from training.photos import read_pixels
+from training.photos import from_samples, read_pixels
 from training.tiling import to_uint8
-from training.whole_photo import Pixels, to_float
+from training.whole_photo import Pixels
 
 PACKAGES = {"litert": "ai-edge-litert", "executorch": "executorch"}
 PHOTO_PX = (3024, 4032)
@@ -67,11 +67,11 @@ def make_photo(args: argparse.Namespace, folder: Path) -> tuple[str, Path]:
 def compare(args: argparse.Namespace, path: Path, folder: Path) -> dict[str, Any]:
     """Both contenders on one photo, their runs interleaved."""
     pixels = read_pixels(path)
-    photo, (height, width) = to_float(pixels), pixels.shape[:2]
+    photo, (height, width) = from_samples(pixels), pixels.shape[:2]
     tiles_px = [tile_px for tile_px in args.tiles if tile_px <= min(height, width)]
     if not tiles_px:
         raise UserError(f"--tiles: the photo is below all of them; give one of at most {min(height, width)} px")
-    decode_s = time_runs(lambda: to_float(read_pixels(path)), warm_up_runs=1, runs=3)
+    decode_s = time_runs(lambda: from_samples(read_pixels(path)), warm_up_runs=1, runs=3)
     encode_s = time_runs(lambda: encode(to_uint8(photo), folder / "encoded.jpg"), warm_up_runs=1, runs=3)
 
     model = Contender(args.model, photo, tiles_px, args.runtime, args.threads, folder / "model")

@@ -23,9 +23,9 @@ from training.commandline import UserError, run
 from training.enhancer import Array, TorchEngine, from_planes, to_planes
 from training.files import write_text
 from training.generators.statistics import StatisticsGenerator
-from training.photos import read_folder
+from training.photos import from_samples, read_folder
 from training.tiling import thumbnail
-from training.whole_photo import MOST_PX, Pixels, reduced, to_float
+from training.whole_photo import MOST_PX, Pixels, reduced
 
 HEIGHTS_PX = (64, 128, 256, 512)
 
@@ -33,7 +33,7 @@ HEIGHTS_PX = (64, 128, 256, 512)
 def study(engine: TorchEngine, pixels: Pixels, heights_px: Sequence[int]) -> dict[str, float | None]:
     """PSNR in dB of the whole output [H, W, 3] against the exact one by height; None where the photo is no higher."""
     height, width = pixels.shape[:2]
-    photo = to_planes(to_float(pixels))
+    photo = to_planes(from_samples(pixels))
 
     def output(statistics_of: Array) -> Array:
         return from_planes(engine.enhance(photo, engine.analyze(statistics_of))).clip(0, 1)
@@ -42,7 +42,9 @@ def study(engine: TorchEngine, pixels: Pixels, heights_px: Sequence[int]) -> dic
     figures: dict[str, float | None] = {}
     for small_px in heights_px:
         small = thumbnail(pixels, small_px, max(1, round(small_px * width / height)))
-        figures[str(small_px)] = metrics.psnr(output(to_planes(to_float(small))), exact) if small_px < height else None
+        figures[str(small_px)] = (
+            metrics.psnr(output(to_planes(from_samples(small))), exact) if small_px < height else None
+        )
     return figures
 
 

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +13,10 @@ import torch
 from torch import Tensor
 
 from training.commandline import UserError
-from training.enhancer import Array, thumbnail_planes, to_planes
+from training.enhancer import thumbnail_planes, to_planes
 from training.generators.base import Condition, Generator
 from training.pairs import find_pairs
-from training.photos import read_folder
+from training.photos import from_samples, read_folder
 from training.tiling import Tile, read_tile
 
 JUDGES_MAX = 24  # photos that judge fidelity, of a folder
@@ -93,7 +92,7 @@ def calibrate(photos: Sequence[Pixels], generator: Generator, tile_px: int) -> C
     samples, digest = [], hashlib.sha256()
     for at, pixels in enumerate(photos):
         digest.update(repr(pixels.shape).encode() + pixels.tobytes())
-        photo = to_float(pixels)
+        photo = from_samples(pixels)
         thumbnail = torch.from_numpy(thumbnail_planes(photo, generator.thumbnail_px))
         with torch.no_grad():
             condition = generator.analyze(thumbnail)
@@ -104,7 +103,3 @@ def calibrate(photos: Sequence[Pixels], generator: Generator, tile_px: int) -> C
             tile = read_tile(photo, Tile(top, left, tile_px, top, top + tile_px, left, left + tile_px))
             samples.append(Sample(thumbnail, torch.from_numpy(to_planes(tile)), condition))
     return Calibration(tuple(samples), len(photos), digest.hexdigest())
-
-
-def to_float(photo: npt.NDArray[Any]) -> Array:
-    return photo.astype(np.float32) / np.float32(255)

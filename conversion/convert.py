@@ -32,7 +32,7 @@ from conversion.artifact import (
     Provenance,
     TilingSpec,
 )
-from conversion.calibration import Photos, Pixels, calibrate, find_photos, to_float
+from conversion.calibration import Photos, Pixels, calibrate, find_photos
 from conversion.export import ConversionError, Converter, Form, Lowered, Source
 from conversion.fidelity import GOLDEN_LEAST_DB, Floor, floor_of, measure
 from conversion.golden import golden_psnr, write_golden
@@ -41,6 +41,7 @@ from conversion.runtimes import open_artifact, open_engine
 from conversion.sensitivity import BITS, in_words, sensitivity
 from training.checkpoint import Checkpoint
 from training.files import write_text
+from training.photos import from_samples
 
 TILE_PX = 256
 OUT = Path("runs/artifacts")
@@ -141,7 +142,7 @@ def attempt(
         return Made(form, lowered, conversion_s, None)
     engine = open_engine(converter.format, folder, lowered.entry_points)
     with tqdm(total=len(judges), desc="fidelity", unit="photo") as bar:
-        fidelity = measure(engine, source.generator, map(to_float, judges), source.tile_px, floor, bar.update)
+        fidelity = measure(engine, source.generator, map(from_samples, judges), source.tile_px, floor, bar.update)
     return Made(form, lowered, conversion_s, fidelity)
 
 
@@ -229,7 +230,7 @@ def _write_manifest(
     """With the golden pair, and the model card on the way, so that the manifest lists both."""
     form, lowered = made.form, made.lowered
     # The golden photo is the embedded sample's: nobody's own photo ends up in an artifact.
-    photo = to_float(find_photos(None).fidelity[0])
+    photo = from_samples(find_photos(None).fidelity[0])
     golden = write_golden(folder, photo, source.generator, lowered.entry_points, tolerance_psnr_db)
     checkpoint, generator = source.checkpoint, source.generator
     described, tiling = generator.describe(), generator.tiling

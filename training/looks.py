@@ -26,9 +26,9 @@ from training.checkpoint import Checkpoint
 from training.commandline import UserError, run
 from training.enhancer import Array, TorchEngine, from_planes, thumbnail_planes, to_planes
 from training.files import replacing, write_text
-from training.photos import read_folder, read_pixels
+from training.photos import from_samples, read_folder, read_pixels
 from training.tiling import Tile, read_tile, to_uint8
-from training.whole_photo import MOST_PX, Pixels, reduced, to_float, whole_output
+from training.whole_photo import MOST_PX, Pixels, reduced, whole_output
 
 Figures = dict[str, float | None]
 Role = Literal["beside", "teacher", "checkpoint"]
@@ -106,7 +106,7 @@ def load_models(args: argparse.Namespace) -> list[Model]:
 
 def figures(before: Pixels, after: Pixels, teachers: Array | None) -> Figures:
     """All figures of one photo but the spread; both [H, W, 3] uint8. Levels are 8-bit levels."""
-    photo, output = to_float(before), to_float(after)
+    photo, output = from_samples(before), from_samples(after)
     red, green, blue = (255 * shift for shift in metrics.colour_shift(output, photo))
     cast = blemishes.cast(before, after)
     banded = blemishes.banding(before, after)
@@ -143,7 +143,7 @@ def condition_spread(model: Model, pixels: Pixels, crops: int) -> float:
     side = min(SPREAD_PX, height, width)
     y, x = ((length - side) // 2 // align * align for length in (height, width))
     size = side + 2 * halo + -side % align
-    photo = to_float(pixels)
+    photo = from_samples(pixels)
     tile = Tile(y - halo, x - halo, size, y, y + side, x, x + side)
     planes, middle = to_planes(read_tile(photo, tile)), photo[tile.kept]
     crop = max(1, min(height, width) // 2)

@@ -20,6 +20,8 @@ import numpy.typing as npt
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from training.photos import from_samples
+
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -74,7 +76,7 @@ def draw(seed: int) -> SimulatedPhone:
 def apply(pixels: Pixels, phone: SimulatedPhone, seed: int) -> Pixels:
     """[H, W, 3] uint8 sRGB -> the phone photo, same shape and type; the same arguments give the same bytes."""
     rng = np.random.default_rng([seed, 2])
-    light = _decode(pixels.astype(np.float32) / np.float32(255))
+    light = _decode(from_samples(pixels))
     light *= np.float32(2.0**phone.exposure_ev) * np.array(phone.white_balance, np.float32)
     grey = light @ np.array([0.2126, 0.7152, 0.0722], np.float32)  # luminance, ITU-R BT.709
     light = grey[..., None] + np.float32(phone.saturation) * (light - grey[..., None])

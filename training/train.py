@@ -34,6 +34,7 @@ from training.generators.base import Generator
 from training.metrics import mse, mse_to_psnr
 from training.packed import load as load_packed
 from training.pairs import PhotoPair, find_pairs, fold_of, parse_fold, usable
+from training.photos import from_samples
 from training.recipes import PRESETS, make_recipe
 
 EMA_DECAY = 0.999
@@ -181,7 +182,7 @@ def validate(generator: Generator, pairs: Sequence[PhotoPair], writer: SummaryWr
     engine = TorchEngine(generator, next(generator.parameters()).device.type)
     errors, before = [], []
     for k, pair in enumerate(pairs):
-        phone, dslr = (side.astype(np.float32) / np.float32(255) for side in pair.load())
+        phone, dslr = map(from_samples, pair.load())
         enhanced = engine.whole(phone)
         errors.append(mse(enhanced, dslr))
         before.append(mse(phone, dslr))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.enhancer import Array, TorchEngine
+from training.photos import from_samples
 from training.tiling import thumbnail
 
 Pixels = npt.NDArray[np.uint8]
@@ -28,12 +29,7 @@ def reduced(pixels: Pixels, most_px: int = MOST_PX) -> tuple[Pixels, int]:
     return thumbnail(pixels, max(1, height // divisor), max(1, width // divisor)), divisor
 
 
-def to_float(pixels: Pixels) -> Array:
-    """uint8 -> float32 in [0, 1]."""
-    return np.divide(pixels, 255, dtype=np.float32)
-
-
 def whole_output(engine: TorchEngine, pixels: Pixels, strength: float = 1.0) -> Array:
     """[H, W, 3] uint8 -> [H, W, 3] float32 in [0, 1]; `strength` blends with the photo, as enhance.py does."""
-    photo = to_float(pixels)
+    photo = from_samples(pixels)
     return photo + np.float32(strength) * (engine.whole(photo) - photo)

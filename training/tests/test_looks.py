@@ -17,8 +17,9 @@ from training.enhancer import TorchEngine
 from training.generators.base import Condition, Generator
 from training.generators.dped import Dped, DpedConfig
 from training.generators.pocket import Pocket, PocketConfig
+from training.photos import from_samples
 from training.tiling import to_uint8
-from training.whole_photo import reduced, to_float, whole_output
+from training.whole_photo import reduced, whole_output
 
 
 def pocket(offset: float, by_thumbnail: float = 0.0) -> Pocket:
@@ -119,12 +120,12 @@ def test_the_whole_photo_has_its_own_statistics() -> None:
     generator = Dped(DpedConfig(channels=4, blocks=1))
     engine = TorchEngine(generator)
     pixels = np.random.default_rng(0).integers(0, 256, (40, 52, 3), dtype=np.uint8)
-    photo = torch.from_numpy(to_float(pixels).transpose(2, 0, 1)[None].copy())
+    photo = torch.from_numpy(from_samples(pixels).transpose(2, 0, 1)[None].copy())
     condition: Condition = generator.analyze(photo)  # of the photo itself
     with torch.no_grad():
         expected = generator.enhance(photo, *condition)[0].permute(1, 2, 0).numpy().clip(0, 1)
     assert whole_output(engine, pixels) == pytest.approx(expected, abs=1e-5)
-    blend = to_float(pixels) + 0.3 * (expected - to_float(pixels))
+    blend = from_samples(pixels) + 0.3 * (expected - from_samples(pixels))
     assert whole_output(engine, pixels, 0.3) == pytest.approx(blend, abs=1e-5)
 
 
