@@ -108,11 +108,15 @@ def test_spread_tells_a_model_that_looks_at_the_crop(photos: Path, tmp_path: Pat
 
 def test_clipping_is_counted_against_the_photo(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    lighter = save(pocket(0.4), tmp_path, "lighter")
-    assert looks.main([lighter, "--photos", str(photos), "--crops", "0", "--out", str(out)]) == 0
-    halves = rows(out)["lighter"]["photos"]["halves.jpg"]
+    white = Dped(DpedConfig(channels=4, blocks=1))
+    with torch.no_grad():
+        white.tail.bias += 9.0
+    models = [save(white, tmp_path, "white"), save(pocket(0.4), tmp_path, "lighter")]
+    assert looks.main([*models, "--photos", str(photos), "--crops", "0", "--out", str(out)]) == 0
+    halves = rows(out)["white"]["photos"]["halves.jpg"]
     assert halves["clipped_before_percent"] == 0
-    assert halves["newly_clipped_percent"] == halves["clipped_after_percent"] == pytest.approx(50, abs=2)
+    assert halves["newly_clipped_percent"] == halves["clipped_after_percent"] == 100
+    assert rows(out)["lighter"]["photos"]["halves.jpg"]["newly_clipped_percent"] == 0  # Pocket stops short of it
 
 
 def test_the_whole_photo_has_its_own_statistics() -> None:
