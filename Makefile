@@ -40,12 +40,13 @@ TEACHER := runs/published/ppcn-teacher.safetensors
 PEERS := $(TEACHER) runs/published/ppcn-student.safetensors runs/published/dped-iphone.safetensors
 TEACH := $(RUN) training/teach.py --phone-photos $(PHONE_PHOTOS) --hold-out $(HELD_OUT) --photos $(OTHER_PHOTOS) $(POCKET_DATA)/photos/train/bsds_train --teachers $(TEACHER)
 TRAIN := $(RUN) training/train.py --pairs $(DPED) --patch 64 --batch 24
-FINE_TUNE := --packed runs/taught-0 runs/taught-1 --packed-share 0.5 --preset scores --patch 64 --batch 24 --lr 5e-4 --steps 400 --init runs/pocket-taught-scores
+SEEDS := 0 1 3 4
+TAUGHT := --packed $(SEEDS:%=runs/taught-%) --preset scores
+FINE_TUNE := $(TAUGHT) --packed-share 0.5 --patch 64 --batch 24 --lr 5e-4 --steps 400 --init runs/pocket-taught
 releases: $(VENV)/ready
 	for prefix in $(PUBLISHED); do $(RUN) training/import_published.py $$prefix --out runs/published || exit 1; done
-	for seed in 0 1; do $(TEACH) --patches 14000 --whole 200 --seed $$seed --out runs/taught-$$seed || exit 1; done
-	$(TRAIN) --packed runs/taught-0 runs/taught-1 --packed-share 1 --steps 6000 --validate-every 500 --out runs/pocket-taught
-	$(TRAIN) --packed runs/taught-0 runs/taught-1 --packed-share 1 --preset scores --lr 1e-3 --steps 1500 --validate-every 500 --init runs/pocket-taught --out runs/pocket-taught-scores
+	for seed in $(SEEDS); do $(TEACH) --patches 14000 --whole 200 --seed $$seed --out runs/taught-$$seed || exit 1; done
+	$(TRAIN) $(TAUGHT) --packed-share 1 --steps 18000 --validate-every 500 --out runs/pocket-taught
 	$(RUN) training/cross_validate.py --pairs $(DPED) --name pocket-iphone --beside $(PEERS) --out runs/folds -- $(FINE_TUNE)
 	$(RUN) training/train.py --pairs $(DPED) --all-pairs $(FINE_TUNE) --out runs/pocket-iphone
 	$(TEACH) --patches 8000 --whole 0 --seed 2 --out runs/taught-patches
