@@ -177,8 +177,8 @@ PROTOCOL = """ms/MP is the time of enhance on one tile over the pixels of it tha
 input and output lie ready in the layout and type of each runtime. CPU time is that of all threads: where the machine
 was busy otherwise, times by the clock grow and it does not. Peak is the resident memory of a process that runs this
 model alone; before loading, the runtime is imported and no model is there. The peak of torch.compile holds its
-compiling. The peer is converted to fp32 by this project for the same runtime and taken at its faster tile. Host time: it
-compares models on one machine and says nothing about a phone."""
+compiling. The peer is converted to fp32 by this project for the same runtime and taken at its faster tile. Host time:
+it compares models on one machine and says nothing about a phone."""
 
 
 def markdown(facts: dict[str, Any]) -> str:
@@ -201,8 +201,8 @@ def markdown(facts: dict[str, Any]) -> str:
         "Bars: " + "; ".join(f"{bar}: **{outcome}**" for bar, outcome in facts["bars"].items()) + ".",
         f"{protocol['threads']} threads; {protocol['rounds']} rounds after one that does not count; in each, every "
         f"model, in a process of its own, has its turn of at least {protocol['round_s']:g} s. Medians over the "
-        f"rounds; spread is (p90 - p10) / p50.\n{escape_markdown(machine['cpu'])}, {machine['cores_available']} cores; {versions}; "
-        f"{facts['date'][:10]}.",
+        "rounds; spread is (p90 - p10) / p50.\n"
+        f"{escape_markdown(machine['cpu'])}, {machine['cores_available']} cores; {versions}; {facts['date'][:10]}.",
         PROTOCOL,
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
