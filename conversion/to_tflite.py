@@ -1,20 +1,24 @@
-"""python conversion/to_tflite.py [--checkpoint NAME_OR_PATH]
+"""python conversion/to_tflite.py [--checkpoint NAME_OR_PATH] [--precision dyn8]
 
 Convert a checkpoint to TFLite for LiteRT: one `.tflite` with the signatures enhance and analyze, channels last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from conversion.artifact import Delegation
+from conversion.artifact import Delegation, EntryPoint
 from conversion.convert import convert, make_parser
-from conversion.export import Converter, EnhanceForExport, Form, Lowered, Source, require_one_delegate, toolchain
+from conversion.export import ConversionError, Converter, EnhanceForExport, Form, Lowered, Source, toolchain
+from conversion.tflite_pocket import ONE_SCALE, PocketAnalyze, PocketEnhance
 from training.commandline import run
+from training.generators.pocket import Pocket
 
 MODEL = "model.tflite"
 
@@ -25,55 +29,119 @@ def clamp_by_relu6(x: Tensor) -> Tensor:
 
 
 class ChannelsLast(nn.Module):
-    """A module of Source with all 4-D tensors as NHWC and every tensor by name: TFLite takes both from here."""
+    """A module of Source with all 4-D tensors as NHWC."""
 
-    def __init__(self, module: nn.Module, inputs: Sequence[str], outputs: Sequence[str]):
+    def __init__(self, module: nn.Module):
         super().__init__()
-        self.module, self.inputs, self.outputs = module, inputs, outputs
+        self.module = module
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        given = [t.permute(0, 3, 1, 2) if t.ndim == 4 else t for t in tensors]
+        return tuple(t.permute(0, 2, 3, 1) if t.ndim == 4 else t for t in self.module(*given))
+
+
+class ByName(nn.Module):
+    """A module with all tensors by name: TFLite takes the names from here."""
+
+    def __init__(self, module: nn.Module, point: EntryPoint):
+        super().__init__()
+        self.module = module
+        self.inputs, self.outputs = ([spec.name for spec in specs] for specs in (point.inputs, point.outputs))
 
     def forward(self, **tensors: Tensor) -> dict[str, Tensor]:
-        given = [t.permute(0, 3, 1, 2) if t.ndim == 4 else t for t in (tensors[name] for name in self.inputs)]
-        made = [t.permute(0, 2, 3, 1) if t.ndim == 4 else t for t in self.module(*given)]
-        return dict(zip(self.outputs, made, strict=True))
+        return dict(zip(self.outputs, self.module(*(tensors[name] for name in self.inputs)), strict=True))
+
+
+def modules_of(source: Source) -> dict[str, nn.Module]:
+    """Both entry points, channels last: Pocket as written for LiteRT, other generators with their axes turned."""
+    if isinstance(source.generator, Pocket):
+        pocket = source.generator
+        return {"enhance": PocketEnhance(pocket, clamp_by_relu6), "analyze": PocketAnalyze(pocket)}
+    enhance = EnhanceForExport(source.generator, clamp_by_relu6)
+    return {"enhance": ChannelsLast(enhance), "analyze": ChannelsLast(source.analyze)}
 
 
 def lower(source: Source, form: Form, folder: Path) -> Lowered:
-    """Raises ConversionError: litert-torch is not installed, or enhance does not go into one delegate."""
+    """Raises ConversionError: litert-torch is not installed, or an entry point does not go into one delegate."""
     with toolchain("tflite"):
         import ai_edge_litert  # noqa: F401  (absent when only the converter is installed)
         import litert_torch
 
-    analyze, enhance = source.entry_points("NHWC", form.io, analyze=(MODEL, "analyze"), enhance=(MODEL, "enhance"))
+        from conversion import tflite_graph, tflite_quantization
+
+    points = source.entry_points("NHWC", form.io, analyze=(MODEL, "analyze"), enhance=(MODEL, "enhance"))
+    by_name, modules = {point.name: point for point in points}, modules_of(source)
     converter = litert_torch  # first the module, then the converter that its first call returns
-    for point, module, examples in (
-        # enhance comes first, since LiteRT tells the delegation of the first signature only.
-        (enhance, EnhanceForExport(source.generator, clamp_by_relu6), (source.tile, *source.condition)),
-        (analyze, source.analyze, (source.thumbnail,)),
-    ):
-        names = [spec.name for spec in point.inputs]
-        named = ChannelsLast(module, names, [spec.name for spec in point.outputs]).eval()
-        last = [t.permute(0, 2, 3, 1).contiguous() if t.ndim == 4 else t for t in examples]
-        converter = converter.signature(point.function, named, sample_kwargs=dict(zip(names, last, strict=True)))
+    # enhance comes first: it is what a runtime without signatures finds.
+    for name, examples in (("enhance", (source.tile, *source.condition)), ("analyze", (source.thumbnail,))):
+        module = ByName(modules[name], by_name[name]).eval()
+        converter = converter.signature(name, module, sample_kwargs=feeds(by_name[name], examples))
     converter.convert().export(str(folder / MODEL))
 
-    delegation = count(folder / MODEL)
-    require_one_delegate(delegation)
+    model = tflite_graph.read((folder / MODEL).read_bytes())
+    layers = {name: source.generator.get_submodule(name) for name in source.layers}
+    try:
+        tflite_graph.name_tensors(model, "enhance", kernels(layers))
+        tflite_graph.name_tensors(model, "analyze", kernels(dict(modules["analyze"].named_modules())))
+    except ValueError as error:
+        raise ConversionError(str(error)) from None
+    if form.precision != "fp32":
+        samples = source.calibration.samples if source.calibration else ()
+        fed = [feeds(by_name["enhance"], (sample.tile, *sample.condition)) for sample in samples]
+        model = tflite_quantization.quantize(model, form, ONE_SCALE, fed)
+    if form.io == "uint8":
+        tflite_graph.images_in_8_bits(model, "enhance", ["tile"], ["output"])
+        tflite_graph.images_in_8_bits(model, "analyze", ["thumbnail"], [])
+    tflite_graph.add_facts(model, facts(source, form))
+    (folder / MODEL).write_bytes(tflite_graph.write(model))
+
     return Lowered(
-        (analyze, enhance),
-        {"analyze": None, "enhance": delegation},
-        tools=["litert-torch", "litert-converter", "ai-edge-litert"],
+        points,
+        {name: delegation(folder / MODEL, name) for name in ("analyze", "enhance")},
+        tools=["litert-torch", "litert-converter", "ai-edge-litert", "ai-edge-quantizer"],
+        quantization=tflite_quantization.described(source, form),
     )
 
 
-def count(model: Path) -> Delegation:
-    """Operators of the first signature that XNNPACK takes on this host.
+def feeds(point: EntryPoint, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
+    """NCHW tensors of Source -> by name, channels last."""
+    last = [t.permute(0, 2, 3, 1).contiguous() if t.ndim == 4 else t for t in tensors]
+    return {spec.name: tensor for spec, tensor in zip(point.inputs, last, strict=True)}
+
+
+def kernels(modules: Mapping[str, nn.Module]) -> dict[str, npt.NDArray[np.float32]]:
+    """Of the convolutions among them, as TFLite stores them: [out, height, width, in]."""
+    convolutions = {name: module for name, module in modules.items() if isinstance(module, nn.Conv2d)}
+    return {name: module.weight.detach().permute(0, 2, 3, 1).numpy() for name, module in convolutions.items()}
+
+
+def facts(source: Source, form: Form) -> dict[str, str]:
+    """What the model file itself says of its origin, in its metadata."""
+    checkpoint = source.checkpoint
+    return {
+        "name": checkpoint.name,
+        "precision": form.precision,
+        "licence": checkpoint.licence,
+        "checkpoint_sha256": checkpoint.sha256,
+    }
+
+
+def delegation(model: Path, signature: str) -> Delegation:
+    """What XNNPACK takes on this host.
 
     LiteRT lists all operators and, after them, the delegates; those that a delegate took are the ones that lead
     from its inputs to its outputs.
+
+    Raises:
+        ConversionError: several delegates, or a convolution outside of them.
     """
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_path=str(model))
+    from conversion import tflite_graph
+
+    content = tflite_graph.read(model.read_bytes())
+    tflite_graph.bring_to_front(content, signature)
+    interpreter = Interpreter(model_content=tflite_graph.write(content))
     interpreter.allocate_tensors()
     listed = interpreter._get_ops_details()
     delegates = [operator for operator in listed if operator["op_name"] == "DELEGATE"]
@@ -88,15 +156,22 @@ def count(model: Path) -> Delegation:
             if tensor not in given and at is not None and at not in taken:
                 taken.add(at)
                 wanted += [int(used) for used in operators[at]["inputs"]]
-    return Delegation(len(delegates), len(taken), len(operators))
+    left_out = tuple(sorted({operator["op_name"] for at, operator in enumerate(operators) if at not in taken}))
+    if len(delegates) != 1 or "CONV_2D" in left_out:
+        raise ConversionError(
+            f"{signature}: {len(delegates)} delegates took {len(taken)} of {len(operators)} operators, all but "
+            f"{', '.join(left_out)}; write the generator with operators that XNNPACK takes in one piece "
+            "(conversion/README.md)"
+        )
+    return Delegation(len(delegates), len(taken), len(operators), left_out)
 
 
 CONVERTER = Converter(
     format="tflite",
     lower=lower,
-    precisions=("fp32",),
+    precisions=("dyn8", "fp32", "fp16", "w8", "w8a8"),
     targets=("litert",),
-    ios=("float",),
+    ios=("float", "uint8"),
     runs_here=("litert",),
 )
 
