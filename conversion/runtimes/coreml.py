@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from conversion.artifact import EntryPoint
-from conversion.runtimes import ArtifactEngine, Tensor
+from conversion.runtimes import Array, ArtifactEngine, Tensor
 from conversion.runtimes.mil import MilProgram
 
 
@@ -26,4 +28,9 @@ class CoremlEngine(ArtifactEngine):
     def run(self, entry_point: EntryPoint, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
         feeds = {spec.name: array for spec, array in zip(entry_point.inputs, inputs, strict=True)}
         outputs = self._programs[entry_point.name].run(feeds)
-        return [outputs[spec.name] for spec in entry_point.outputs]
+        return [_image(outputs[s.name]) if s.dtype == "uint8" else outputs[s.name] for s in entry_point.outputs]
+
+
+def _image(values: Array) -> npt.NDArray[np.uint8]:
+    """As Core ML fills a pixel buffer: to the nearest of 0..255."""
+    return np.nan_to_num(np.rint(values)).clip(0, 255).astype(np.uint8)

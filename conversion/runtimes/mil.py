@@ -11,7 +11,7 @@ A package is not trusted: all shapes are checked, without memory being taken for
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from conversion.runtimes.mil_operators import OPERATORS, Arguments, Value
 from conversion.runtimes.mil_package import LIMIT_ELEMENTS, UNFIT, Declared, MilError, MilPackage, first_line
 
 __all__ = ["MilError", "MilProgram"]
+
+See = Callable[[str, Tensor], None]
 
 # Dtypes that results may have, and what torch computes them in.
 _COMPUTED = {
@@ -49,12 +51,15 @@ class _Step:
 
     operator: str
     arguments: Mapping[str, list[_Name | Value]]
-    output: str
-    declared: Declared
+    outputs: Mapping[str, Declared]
     released: tuple[str, ...]  # names that nothing after this step uses
 
-    def evaluate(self, known: Mapping[str, Tensor], device: str) -> tuple[Tensor, set[str]]:
-        """-> result, rounded as declared, and the parameters that the operator did not look at."""
+    @property
+    def where(self) -> str:
+        return f"operator {self.operator}, which makes {next(iter(self.outputs))!r}"
+
+    def evaluate(self, known: Mapping[str, Tensor], device: str) -> tuple[list[Tensor], set[str]]:
+        """-> results, rounded as declared, and the parameters that the operator did not look at."""
         given = Arguments(
             {
                 parameter: [known[value.name] if isinstance(value, _Name) else value for value in values]
@@ -62,7 +67,12 @@ class _Step:
             },
             device,
         )
-        return _rounded(OPERATORS[self.operator](given), self.declared.dtype), given.unread
+        made = OPERATORS[self.operator](given)
+        made = [made] if isinstance(made, Tensor) else made
+        if len(made) != len(self.outputs):
+            raise ValueError(f"gives {len(made)} results where {len(self.outputs)} are declared")
+        rounded = [_rounded(one, declared.dtype) for one, declared in zip(made, self.outputs.values(), strict=True)]
+        return rounded, given.unread
 
 
 def _rounded(result: Tensor, dtype: int) -> Tensor:
@@ -116,11 +126,12 @@ class MilProgram:
         return cls(opened, functions[function])
 
     @torch.inference_mode()
-    def run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[np.float32]]:
+    def run(self, feeds: Mapping[str, npt.NDArray[Any]], see: See | None = None) -> dict[str, npt.NDArray[np.float32]]:
         """Evaluate.
 
         Args:
             feeds: an array of the declared shape for every name in `input_names`.
+            see: is shown every input and result as it is made, by its name in the program.
 
         Returns:
             By name in the order of `output_names`: float32, rounded as declared.
@@ -137,18 +148,22 @@ class MilProgram:
                     f"{self._package.name}: input {name!r} must be {declared}, not {list(np.shape(feeds[name]))}"
                 )
             known[name] = _rounded(torch.from_numpy(np.array(feeds[name], np.float32)), declared.dtype)
+        for name in self._inputs if see else ():
+            see(name, known[name])
         for step in self._steps:
-            known[step.output], _ = self._evaluate(step, known, "cpu")
+            made, _ = self._evaluate(step, known, "cpu")
+            known.update(zip(step.outputs, made, strict=True))
+            for name in step.outputs if see else ():
+                see(name, known[name])
             for name in step.released:
                 del known[name]
         return {name: np.array(known[name].numpy(), np.float32) for name in self.output_names}
 
-    def _evaluate(self, step: _Step, known: Mapping[str, Tensor], device: str) -> tuple[Tensor, set[str]]:
+    def _evaluate(self, step: _Step, known: Mapping[str, Tensor], device: str) -> tuple[list[Tensor], set[str]]:
         try:
             return step.evaluate(known, device)
         except UNFIT as error:
-            where = f"operator {step.operator}, which makes {step.output!r}"
-            raise self._package.error(f"{where}: {first_line(error)}") from None
+            raise self._package.error(f"{step.where}: {first_line(error)}") from None
 
     def _build(self, block: Any) -> None:
         """Turn operations into steps, and run them once on shapes alone."""
@@ -158,27 +173,27 @@ class MilProgram:
         made = set(known)
         last_use = {name: at for at, operation in enumerate(block.operations) for name in _names(operation)}
         for at, operation in enumerate(block.operations):
-            if len(operation.outputs) != 1 or (operation.type != "const" and operation.type not in OPERATORS):
+            if not operation.outputs or (operation.type != "const" and operation.type not in OPERATORS):
                 raise package.error(f"uses the operator {operation.type!r}, which is not known here")
-            output = operation.outputs[0].name
-            declared = package.declared(operation.outputs[0].type, output)
-            if output in made:
-                raise package.error(f"makes {output!r} twice")
-            made.add(output)
+            outputs = {output.name: package.declared(output.type, output.name) for output in operation.outputs}
+            if len(outputs) < len(operation.outputs) or made & set(outputs):
+                raise package.error(f"makes {operation.outputs[0].name!r} twice")
+            made.update(outputs)
             if operation.type == "const":
-                self._constants[output] = package.constant(operation.attributes["val"], output)
+                (name,) = outputs
+                self._constants[name] = package.constant(operation.attributes["val"], name)
                 continue
-            live_elements += math.prod(declared.shape)
+            live_elements += sum(math.prod(declared.shape) for declared in outputs.values())
             if live_elements > LIMIT_ELEMENTS:
                 raise package.error(f"has results of more than {LIMIT_ELEMENTS} elements at once")
-            done_with = {name for name in _names(operation) | {output} if last_use.get(name, at) == at}
+            done_with = {name for name in _names(operation) | set(outputs) if last_use.get(name, at) == at}
             released = tuple(done_with - set(self.output_names) - set(self._constants))
-            step = _Step(operation.type, self._arguments(operation, known), output, declared, released)
-            result = self._checked(step, known)
+            step = _Step(operation.type, self._arguments(operation, known), outputs, released)
+            results = self._checked(step, known)
             if operation.type.startswith("constexpr_"):
-                self._constants[output], _ = self._evaluate(step, {}, "cpu")
+                (name,), (self._constants[name],) = outputs, self._evaluate(step, {}, "cpu")[0]
                 continue
-            known[output] = result
+            known.update(zip(outputs, results, strict=True))
             self._steps.append(step)
             for name in released:
                 live_elements -= known.pop(name).numel()
@@ -207,13 +222,13 @@ class MilProgram:
                 arguments[parameter] = [self._package.constant(value, output)]
         return arguments
 
-    def _checked(self, step: _Step, known: Mapping[str, Tensor]) -> Tensor:
-        """The step on the meta device: shape and dtype of its result, which must be the declared ones."""
-        result, unread = self._evaluate(step, known, "meta")
-        where = f"operator {step.operator}, which makes {step.output!r}"
+    def _checked(self, step: _Step, known: Mapping[str, Tensor]) -> list[Tensor]:
+        """The step on the meta device: shapes and dtypes of its results, which must be the declared ones."""
+        results, unread = self._evaluate(step, known, "meta")
         if unread:
-            raise self._package.error(f"{where}: the parameter {min(unread)!r} is not known here")
-        if tuple(result.shape) != step.declared.shape or result.dtype != _COMPUTED.get(step.declared.dtype):
-            made = f"{str(result.dtype).removeprefix('torch.')} {list(result.shape)}"
-            raise self._package.error(f"{where}: gives {made} where {step.declared} is declared")
-        return result
+            raise self._package.error(f"{step.where}: the parameter {min(unread)!r} is not known here")
+        for result, declared in zip(results, step.outputs.values(), strict=True):
+            if tuple(result.shape) != declared.shape or result.dtype != _COMPUTED.get(declared.dtype):
+                made = f"{str(result.dtype).removeprefix('torch.')} {list(result.shape)}"
+                raise self._package.error(f"{step.where}: gives {made} where {declared} is declared")
+        return results

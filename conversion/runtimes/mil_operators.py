@@ -83,7 +83,7 @@ class Arguments:
         return values[0]
 
 
-Operator = Callable[[Arguments], Tensor]
+Operator = Callable[[Arguments], Tensor | list[Tensor]]
 OPERATORS: dict[str, Operator] = {}
 
 
@@ -103,6 +103,8 @@ _elementwise("add", torch.add, "x", "y")
 _elementwise("sub", torch.sub, "x", "y")
 _elementwise("mul", torch.mul, "x", "y")
 _elementwise("real_div", torch.div, "x", "y")
+_elementwise("maximum", torch.maximum, "x", "y")
+_elementwise("minimum", torch.minimum, "x", "y")
 _elementwise("relu", torch.relu, "x")
 _elementwise("tanh", torch.tanh, "x")
 _elementwise("sqrt", torch.sqrt, "x")
@@ -173,6 +175,20 @@ def concat(given: Arguments) -> Tensor:
     if given.integer("interleave", 0):
         raise ValueError("interleaves, which is not known here")
     return torch.cat(given.tensors("values"), given.integer("axis"))
+
+
+@_operator("split")
+def split(given: Arguments) -> list[Tensor]:
+    x, axis = given.tensor("x"), given.integer("axis")
+    if "split_sizes" in given:
+        sizes = given.integers("split_sizes")
+        if given.integer("num_splits", len(sizes)) != len(sizes):
+            raise ValueError(f"splits into {given.integer('num_splits')} parts of {len(sizes)} sizes")
+        return list(x.split(sizes, axis))
+    parts = given.integer("num_splits")
+    if parts < 1 or x.shape[axis] % parts:
+        raise ValueError(f"splits {x.shape[axis]} into {parts} parts")
+    return list(x.split(x.shape[axis] // parts, axis))
 
 
 @_operator("tile")
