@@ -143,7 +143,7 @@ def convert(checkpoint: str, tile_px: int, photo: Array, runtime: str, folder: P
     Image.fromarray(to_uint8(photo[:tile_px, :tile_px])).save(folder / "photo" / "tile.png")
     command = [
         sys.executable, "-m", f"conversion.{CONVERTERS[runtime]}", "--checkpoint", str(find(checkpoint)),
-        "--tile", str(tile_px), "--photos", str(folder / "photo"), "--out", str(folder),
+        "--precision", "fp32", "--tile", str(tile_px), "--photos", str(folder / "photo"), "--out", str(folder),
     ]  # fmt: skip
     ran = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if ran.returncode:

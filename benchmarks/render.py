@@ -12,7 +12,6 @@ import base64
 import hashlib
 import json
 import math
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import jinja2
 from markupsafe import Markup
 
 from benchmarks.curves import load_curves
+from benchmarks.markdown import escape_markdown
 from benchmarks.pictures import FORMATS, show_photos
 from benchmarks.report import Kind, Report
 from training.commandline import UserError, run
@@ -225,19 +225,6 @@ def markdown(facts: dict[str, Any]) -> str:
         keep_trailing_newline=True,
     )
     return environment.get_template("RESULTS.md.jinja").render(**facts)
-
-
-def escape_markdown(value: Any) -> str:
-    """Text that Markdown shows as it is: no markup, no HTML, no link, no new line or table cell."""
-    one_line = " ".join("".join(c if c.isprintable() else " " for c in str(value)).split())
-    escaped = re.sub(r"([\\`*_{}\[\]#|~])", r"\\\1", one_line)
-    return (
-        escaped.replace("&", "&amp;")
-        .replace("<", "&lt;")
-        .replace(">", "&gt;")
-        .replace("://", ":&#47;/")
-        .replace("www.", "www&#46;")
-    )
 
 
 def digest(text: str) -> str:
