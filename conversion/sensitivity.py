@@ -33,9 +33,8 @@ def sensitivity(source: Source, precision: Precision, samples: Sequence[Sample])
     wanted, found = run(), {}
     for layer in source.layers:
         with fake_quantized(source.generator, [layer], *BITS[precision]) as state:
-            state.observing = True
             run()
-            state.observing = False
+            state.mode = "calibrated"
             errors = [float((a - b).square().mean()) for a, b in zip(run(), wanted, strict=True)]
         found[layer] = mse_to_psnr(float(np.mean(errors)))
     return dict(sorted(found.items(), key=lambda item: item[1]))
