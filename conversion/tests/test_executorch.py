@@ -1,0 +1,163 @@
+"""ExecuTorch: every precision runs and stays near float, and every target takes both entry points in one piece."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from conversion.artifact import Target
+from conversion.calibration import calibrate
+from conversion.executorch_graph import InHalfPrecision, export, without_log_and_maximum
+from conversion.export import ConversionError, Form, Source
+from conversion.fidelity import FLOORS, enhance_by, measure
+from conversion.runtimes import open_engine
+from training import metrics
+from training.checkpoint import Checkpoint
+from training.enhancer import Array, TorchEngine, thumbnail_planes
+
+pytest.importorskip("executorch")
+
+from conversion.to_executorch import CAST, CONVERTER, PRECISIONS, in_8_bits, lower
+
+TILE_PX = 64
+GRAPHS_BYTES = 60_000  # both graphs of Pocket without their weights
+MakeCheckpoint = Callable[..., Checkpoint]
+
+
+@pytest.fixture
+def source(make_checkpoint: MakeCheckpoint, photo: Array) -> Source:
+    """A small Pocket network, calibrated on another photo than `photo`."""
+    checkpoint = make_checkpoint("pocket")
+    other = (photo[::-1] * 255).astype(np.uint8)
+    return Source(checkpoint, TILE_PX, calibrate([other, 255 - other], checkpoint.generator, TILE_PX))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("precision", "bytes_per_weight"), [("fp32", 4), ("fp16", 2), ("w8a8", 1)])
+def test_precisions(precision: str, bytes_per_weight: int, source: Source, photo: Array, tmp_path: Path) -> None:
+    form = Form(precision, "xnnpack")
+    lowered = lower(source, form, tmp_path)
+    engine = open_engine("executorch", tmp_path, lowered.entry_points)
+    assert measure(engine, source.generator, [photo], TILE_PX, FLOORS[precision]).below_floor is None
+    reference = TorchEngine(source.generator)
+    thumbnail = thumbnail_planes(photo, source.generator.thumbnail_px)
+    by_analyze = enhance_by(reference, photo, source.generator, TILE_PX, engine.analyze(thumbnail))
+    assert metrics.psnr(by_analyze, enhance_by(reference, photo, source.generator, TILE_PX)) > 50
+    assert engine.enhance(source.tile.numpy(), engine.analyze(thumbnail)).dtype == np.float32
+
+    for taken in lowered.delegation.values():
+        assert taken is not None and taken.delegates == 1
+        # Inputs and outputs are cast, numbers in the graph are not: 1 + 3 in analyze, 4 + 1 in enhance.
+        assert taken.exceptions == ((CAST,) if precision == "fp16" else ())
+        assert taken.total - taken.delegated <= (5 if precision == "fp16" else 0)
+    assert (lowered.quantization is None) == (precision == "fp32")
+    size = (tmp_path / "model.pte").stat().st_size
+    assert size < bytes_per_weight * source.generator.parameter_count() + GRAPHS_BYTES
+
+    from executorch.runtime import Runtime
+
+    method = Runtime.get().load_program(tmp_path / "model.pte").load_method("pocket_dslr_manifest")
+    assert method is not None
+    facts = json.loads(method.execute([])[0])
+    assert facts["sha256"] == source.checkpoint.sha256 and facts["precision"] == precision
+    assert facts["licence"] == "Apache-2.0"
+
+
+def quantized_convolutions(graph: torch.fx.GraphModule) -> list[str]:
+    """Names of those whose weights are int8."""
+    return [
+        list(node.meta["nn_module_stack"].values())[-1][0].removeprefix("generator.")
+        for node in graph.graph.nodes
+        if node.target is torch.ops.aten.conv2d.default and "dequantize_per_channel" in str(node.args[1].target)
+    ]
+
+
+@pytest.mark.parametrize("float_layers", [(), ("up",), ("down", "body.1")])
+def test_float_layers_stay_float(float_layers: tuple[str, ...], source: Source) -> None:
+    graphs, quantization = in_8_bits(source, Form("w8a8", "xnnpack", float_layers=float_layers))
+    wanted = [layer for layer in source.layers if layer not in float_layers]
+    assert wanted and quantized_convolutions(graphs["enhance"]) == wanted
+    assert quantization is not None and quantization.float_layers == float_layers
+    assert quantization.calibration_photos == 2
+    in_analyze = quantized_convolutions(graphs["analyze"])
+    assert "analyser.down.0" not in in_analyze and "analyser.head" in in_analyze and len(in_analyze) == 10
+
+
+@torch.no_grad()
+def test_fewer_quantized_layers_are_nearer_to_float(source: Source) -> None:
+    sample = source.calibration.samples[0]
+    wanted = source.enhance(sample.tile, *sample.condition)[0]
+
+    def error(float_layers: tuple[str, ...]) -> float:
+        graph = in_8_bits(source, Form("w8a8", "xnnpack", float_layers=float_layers))[0]["enhance"]
+        return float((graph(sample.tile, *sample.condition)[0] - wanted).square().mean())
+
+    assert error(()) > 2 * error(("up",)) > 0
+    assert error(source.layers) < 1e-12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["coreml", "vulkan"])
+def test_targets_that_only_phones_run(target: Target, source: Source, tmp_path: Path) -> None:
+    lowered = lower(source, Form("fp16", target), tmp_path)
+    for taken in lowered.delegation.values():
+        assert taken is not None and taken.delegates == 1 and taken.delegated == taken.total > 40
+    assert b"CoreMLBackend" in (tmp_path / "model.pte").read_bytes() or target == "vulkan"
+    assert b"VulkanBackend" in (tmp_path / "model.pte").read_bytes() or target == "coreml"
+    assert target not in CONVERTER.runs_here and target in CONVERTER.targets
+
+
+@pytest.mark.parametrize(
+    ("precision", "target", "sentence"),
+    [
+        ("w8a8", "coreml", "give --precision fp16 or fp32"),
+        ("w8a8", "vulkan", "give --precision fp16 or fp32"),
+        ("pal4", "xnnpack", "give --precision w8a8 or fp16 or fp32"),
+        ("fp32", "qnn", "AI Engine Direct SDK"),
+    ],
+)
+def test_what_is_not_offered_is_a_sentence(
+    precision: str, target: str, sentence: str, source: Source, tmp_path: Path
+) -> None:
+    with pytest.raises(ConversionError, match=sentence):
+        lower(source, Form(precision, cast(Target, target)), tmp_path)
+    assert not list(tmp_path.glob("*.pte"))
+
+
+def test_every_offered_precision_has_a_floor() -> None:
+    assert all(FLOORS[precision] for precisions in PRECISIONS.values() for precision in precisions)
+    assert set(CONVERTER.precisions) == {precision for precisions in PRECISIONS.values() for precision in precisions}
+
+
+class Terms(nn.Module):
+    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.maximum(x * 2.0 + 1.0, y - 1.0), torch.log(x + 1.0) * 2.0
+
+
+def test_rewriting_keeps_the_values() -> None:
+    torch.manual_seed(0)
+    x, y = torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8) * 5
+    graph = export(Terms(), (x, y))
+    for made, wanted in zip(graph(x, y), Terms()(x, y), strict=True):
+        assert torch.equal(made, wanted)
+    assert sorted(float(number) for _, number in graph.named_buffers()) == [1.0, 2.0]  # each once
+    without_log_and_maximum(graph)
+    targets = {str(node.target) for node in graph.graph.nodes}
+    assert not targets & {"aten.log.default", "aten.maximum.default"} and "aten.minimum.default" in targets
+    for made, wanted in zip(graph(x, y), Terms()(x, y), strict=True):
+        torch.testing.assert_close(made, wanted)
+
+
+def test_half_precision_inside_float_outside(source: Source) -> None:
+    module = InHalfPrecision(source.analyze)
+    assert {parameter.dtype for parameter in module.parameters()} == {torch.float16}
+    assert {parameter.dtype for parameter in source.generator.parameters()} == {torch.float32}
+    with torch.no_grad():
+        assert {part.dtype for part in module(source.thumbnail)} == {torch.float32}
