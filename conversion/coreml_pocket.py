@@ -6,12 +6,14 @@ matrices. An operator takes a hundred bytes of a package that is to stay small.
 
 from __future__ import annotations
 
+import copy
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.generators.base import Condition
-from training.generators.pocket import Pocket, depth_to_space, shouldered, space_to_depth
+from training.generators.pocket import COLOUR_TERMS, Pocket, depth_to_space, shouldered, space_to_depth
 
 
 def _mean(x: Tensor) -> Tensor:
@@ -26,17 +28,17 @@ class PocketAnalyze(nn.Module):
         analyser = generator.analyser
         self.down, self.same, self.hidden = analyser.down, analyser.same, analyser.hidden
         self.cells, self.modulations = generator.config.factor**2, analyser.modulations
-        self.register_buffer("eye", generator.eye.clone())
+        self.eye = torch.eye(self.cells).reshape(1, self.cells, 1, self.cells, 1)
         # Here all means come first, then the logarithms of all variances.
         means, logarithms, at = [0, 1, 2], [3, 4, 5, 6], 7
-        for same in analyser.same:
-            width = same.out_channels
+        for width in (len(bias) for name, bias in analyser.same.named_parameters() if name.endswith("bias")):
             means += range(at, at + width)
             logarithms += range(at + width, at + 2 * width)
             at += 2 * width
-        self.pooled = _with(analyser.pooled, analyser.pooled.weight[:, means + logarithms], analyser.pooled.bias)
-        identity = F.pad(analyser.identity.flatten(), (3 * self.modulations, 15))
-        self.head = _with(analyser.head, analyser.head.weight, analyser.head.bias + identity)
+        self.pooled, self.head = copy.deepcopy(analyser.pooled), copy.deepcopy(analyser.head)
+        with torch.no_grad():
+            self.pooled.weight.copy_(analyser.pooled.weight[:, means + logarithms])
+            self.head.bias[-COLOUR_TERMS:][:9] += torch.eye(3).flatten()  # type: ignore[index]
 
     def forward(self, thumbnail: Tensor) -> Condition:
         mean = _mean(thumbnail)
@@ -62,13 +64,6 @@ class PocketAnalyze(nn.Module):
         matrix = (torch.cat([linear, square], 1).reshape(2, 1, 3, 1, 3) * self.eye).reshape(1, 2 * size, size)
         offset = (offset + mean - moved).repeat(1, self.cells, 1, 1)
         return torch.cat([gain, shift - gain * pivot], 1), matrix, offset
-
-
-def _with(convolution: nn.Conv2d, weight: Tensor, bias: Tensor) -> nn.Conv2d:
-    """A 1x1 convolution like another one, with other numbers."""
-    made = nn.Conv2d(convolution.in_channels, convolution.out_channels, 1)
-    made.weight, made.bias = nn.Parameter(weight.detach().clone()), nn.Parameter(bias.detach().clone())
-    return made
 
 
 class PocketEnhance(nn.Module):

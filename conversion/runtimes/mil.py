@@ -148,13 +148,15 @@ class MilProgram:
                     f"{self._package.name}: input {name!r} must be {declared}, not {list(np.shape(feeds[name]))}"
                 )
             known[name] = _rounded(torch.from_numpy(np.array(feeds[name], np.float32)), declared.dtype)
-        for name in self._inputs if see else ():
-            see(name, known[name])
+        if see:
+            for name, value in known.items():
+                see(name, value)
         for step in self._steps:
             made, _ = self._evaluate(step, known, "cpu")
-            known.update(zip(step.outputs, made, strict=True))
-            for name in step.outputs if see else ():
-                see(name, known[name])
+            for name, value in zip(step.outputs, made, strict=True):
+                known[name] = value
+                if see:
+                    see(name, value)
             for name in step.released:
                 del known[name]
         return {name: np.array(known[name].numpy(), np.float32) for name in self.output_names}

@@ -184,11 +184,11 @@ def split(given: Arguments) -> list[Tensor]:
         sizes = given.integers("split_sizes")
         if given.integer("num_splits", len(sizes)) != len(sizes):
             raise ValueError(f"splits into {given.integer('num_splits')} parts of {len(sizes)} sizes")
-        return list(x.split(sizes, axis))
+        return list(torch.split(x, sizes, axis))
     parts = given.integer("num_splits")
     if parts < 1 or x.shape[axis] % parts:
         raise ValueError(f"splits {x.shape[axis]} into {parts} parts")
-    return list(x.split(x.shape[axis] // parts, axis))
+    return list(torch.split(x, x.shape[axis] // parts, axis))
 
 
 @_operator("tile")
