@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 NEEDED_DISK_GB := 12
 
-.PHONY: demo test lint results releases clean pins
+.PHONY: demo test lint results releases artifacts clean pins
 .DELETE_ON_ERROR:
 
 # Train on the embedded sample, score, convert to three formats, measure, render. The last line is the page.
@@ -41,12 +41,12 @@ PEERS := $(TEACHER) runs/published/ppcn-student.safetensors runs/published/dped-
 TEACH := $(RUN) training/teach.py --phone-photos $(PHONE_PHOTOS) --hold-out $(HELD_OUT) --photos $(OTHER_PHOTOS) $(POCKET_DATA)/photos/train/bsds_train --teachers $(TEACHER)
 TRAIN := $(RUN) training/train.py --pairs $(DPED) --patch 64 --batch 24
 SEEDS := 0 1 3 4
-TAUGHT := --packed $(SEEDS:%=runs/taught-%) --preset scores
-FINE_TUNE := $(TAUGHT) --packed-share 0.5 --patch 64 --batch 24 --lr 5e-4 --steps 400 --init runs/pocket-taught
+TAUGHT := --packed $(SEEDS:%=runs/taught-%)
+FINE_TUNE := $(TAUGHT) --packed-share 0.5 --preset structure --patch 64 --batch 24 --lr 6e-4 --steps 300 --init runs/pocket-taught --keep-initial 0.4
 releases: $(VENV)/ready
 	for prefix in $(PUBLISHED); do $(RUN) training/import_published.py $$prefix --out runs/published || exit 1; done
 	for seed in $(SEEDS); do $(TEACH) --patches 14000 --whole 200 --seed $$seed --out runs/taught-$$seed || exit 1; done
-	$(TRAIN) $(TAUGHT) --packed-share 1 --steps 18000 --validate-every 500 --out runs/pocket-taught
+	$(TRAIN) $(TAUGHT) --packed-share 1 --preset scores --steps 18000 --validate-every 500 --out runs/pocket-taught
 	$(RUN) training/cross_validate.py --pairs $(DPED) --name pocket-iphone --beside $(PEERS) --out runs/folds -- $(FINE_TUNE)
 	$(RUN) training/train.py --pairs $(DPED) --all-pairs $(FINE_TUNE) --out runs/pocket-iphone
 	$(TEACH) --patches 8000 --whole 0 --seed 2 --out runs/taught-patches
@@ -60,6 +60,25 @@ releases: $(VENV)/ready
 	for name in pocket-iphone pocket-clean; do $(RUN) training/release.py $$name runs/$$name || exit 1; done
 	$(RUN) benchmarks/cost.py
 	$(RUN) benchmarks/thumbnail_statistics.py $(POCKET_DATA)/photos/phone_fullres
+	$(RUN) benchmarks/readme.py
+
+# Artifacts of three networks in every precision, for the tables of README.md. `-`: an artifact that misses its floor is
+# written all the same (--allow-below-floor), and its row says so.
+PHOTOS := $(POCKET_DATA)/photos/validation
+ARTIFACTS := runs/artifacts
+CONVERT := --photos $(PHOTOS) --out $(ARTIFACTS) --allow-below-floor
+NETWORKS := pocket-iphone pocket-clean runs/published/dped-iphone.safetensors
+artifacts: $(VENV)/ready
+	for network in $(NETWORKS); do \
+		for precision in fp32 fp16 w8a8; do $(RUN) conversion/to_executorch.py --checkpoint $$network --precision $$precision $(CONVERT) || exit 1; done; \
+		for precision in fp32 fp16 w8 dyn8 w8a8; do $(RUN) conversion/to_tflite.py --checkpoint $$network --precision $$precision $(CONVERT) || exit 1; done; \
+		for precision in fp16 w8 w8a8 pal6 pal4; do $(RUN) conversion/to_coreml.py --checkpoint $$network --precision $$precision $(CONVERT) || exit 1; done; \
+	done
+	$(RUN) conversion/to_tflite.py --io uint8 $(CONVERT)
+	$(RUN) conversion/to_coreml.py --io uint8 $(CONVERT)
+	$(RUN) conversion/to_coreml.py --target ios18 $(CONVERT)
+	$(RUN) benchmarks/artifacts.py $(ARTIFACTS)/*
+	$(RUN) benchmarks/precisions.py $(ARTIFACTS)/pocket-iphone-* --checkpoint pocket-iphone
 	$(RUN) benchmarks/readme.py
 
 test: lint

@@ -48,6 +48,7 @@ class PixelWeights:
 PIXEL_PRESETS = {
     "pixel": PixelWeights(structure=0.3, scales=(1.0,), mse=0),
     "scores": PixelWeights(structure=1, scales=(0.2, 0.3, 0.3, 0.2), mse=10),
+    "structure": PixelWeights(structure=4, scales=(0.2, 0.3, 0.3, 0.2), mse=10),
 }
 
 

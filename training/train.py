@@ -54,11 +54,13 @@ def parse() -> argparse.ArgumentParser:
     add("--packed-share", type=float, default=0.7, help="of them in every batch; 1 learns from no pair (default: "
         "%(default)s)")  # fmt: skip
     add("--init", metavar="CHECKPOINT", help="start from these weights (default: from scratch)")
+    add("--keep-initial", type=float, default=0.0, metavar="SHARE", help="of the weights of --init in the result, for "
+        "fine-tuning that is not to forget (default: %(default)s)")  # fmt: skip
     add("--phone", default="iphone", help="which phone of a DPED root (default: %(default)s)")
     add("--generator", choices=generators.NAMES, default="pocket", help="(default: %(default)s)")
-    add("--preset", choices=PRESETS, help="losses: pixel is absolute error and structure, scores adds squared error, "
-        "coarser structure; code and paper: DPED's four terms with the weights of the authors' code or of the paper "
-        "(default: pixel for pocket, else code)")  # fmt: skip
+    add("--preset", choices=PRESETS, help="losses: pixel is absolute error and structure, scores adds squared error "
+        "and coarser structure, structure is that with four times the weight of structure; code and paper: DPED's "
+        "four terms with the weights of the authors' code or of the paper (default: pixel for pocket, else code)")  # fmt: skip
     add("--steps", type=int, default=2000, help="optimizer steps (default: %(default)s)")
     add("--minutes", type=float, help="stop after this time, too, summed over resumed runs")
     add("--batch", type=int, default=16, help="patches per step; the paper's is 50 (default: %(default)s)")
@@ -79,8 +81,9 @@ def train(args: argparse.Namespace) -> Path:
     preset: str = args.preset or ("pixel" if args.generator == "pocket" else "code")
     out.mkdir(parents=True, exist_ok=True)
 
-    if not 0 <= args.packed_share <= 1:
-        raise UserError(f"--packed-share {args.packed_share}: must lie between 0 and 1")
+    for flag in ("packed_share", "keep_initial"):
+        if not 0 <= getattr(args, flag) <= 1:
+            raise UserError(f"--{flag.replace('_', '-')} {getattr(args, flag)}: must lie between 0 and 1")
     splits = find_pairs(args.pairs, args.phone, args.seed)
     if args.fold:
         splits = fold_of(splits, *args.fold)
@@ -152,6 +155,9 @@ def train(args: argparse.Namespace) -> Path:
             if last:
                 break
 
+    if initial and args.keep_initial:
+        keep(Checkpoint.load(args.init).generator, args.keep_initial, averaged)
+        rows = [{**rows[-1], **validate(averaged, validation, writer, step)}] if rows else []
     licences = {pair.licence for pair in pairs} if batches.from_packed < args.batch else set()
     licences |= {licence for samples in packed for licence in samples.facts["licences"]}
     licences |= set(initial.provenance.get("licences", [initial.licence])) if initial else set()
@@ -174,6 +180,16 @@ def moving_average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Te
     """Exponential, over a ninth of the steps so far and at most 1,000, so that a short run forgets its start."""
     decay = min(EMA_DECAY, (1 + int(count)) / (10 + int(count)))
     return averaged.lerp(current, 1 - decay)
+
+
+@torch.no_grad()
+def keep(initial: Generator, share: float, tuned: Generator) -> None:
+    """Move the weights of `tuned` back towards the initial ones (Wortsman et al., CVPR 2022: WiSE-FT).
+
+    What fine-tuning on few pairs gains is mostly kept, what it forgets mostly comes back.
+    """
+    for before, after in zip(initial.parameters(), tuned.parameters(), strict=True):
+        after.lerp_(before, share)
 
 
 @torch.inference_mode()

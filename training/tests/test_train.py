@@ -223,3 +223,16 @@ def test_batches_are_functions_of_seed_and_step(pairs_folder: Path) -> None:
     torch.testing.assert_close(first.dslr, brighter, atol=1.01 / 255, rtol=0)
     with pytest.raises(UserError, match="smaller than a patch"):
         Batches(pairs, 1, 1, 300, 32, 0)[0]
+
+
+def test_weights_kept_lie_between_before_and_after(pairs_folder: Path, tmp_path: Path) -> None:
+    base = [*SHORT, "--pairs", str(pairs_folder)]
+    assert train.main([*base, "--out", str(tmp_path / "first")]) == 0
+    tune = [*base, "--init", str(tmp_path / "first"), "--seed", "1"]
+    for share in ("0", "0.25", "1"):
+        assert train.main([*tune, "--keep-initial", share, "--out", str(tmp_path / share)]) == 0
+    after, between, before = (weights(tmp_path / share) for share in ("0", "0.25", "1"))
+    assert any(not torch.equal(after[name], before[name]) for name in before)
+    for name, value in weights(tmp_path / "first").items():
+        torch.testing.assert_close(before[name], value)
+        torch.testing.assert_close(between[name], after[name].lerp(value, 0.25))
