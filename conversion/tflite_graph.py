@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import flatbuffers
+import flatbuffers  # type: ignore[import-untyped]
 import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
@@ -120,14 +120,15 @@ def write(model: Any) -> bytes:
         ends = {*map(int, graph.inputs), *map(int, graph.outputs)}
         for index, tensor in enumerate(graph.tensors):
             tensor.name = tensor.name if index in ends else None
-            tensor.shape = None if tensor.shape is None else np.array(tensor.shape, np.int32)
+            if tensor.shape:
+                tensor.shape, tensor.hasRank = np.array(tensor.shape, np.int32), False  # tells a scalar from no shape
             given = tensor.quantization
             tensor.quantization = None if given is None or given.scale is None else given
             if tensor.quantization:
                 given.scale, given.zeroPoint = np.array(given.scale, np.float32), np.array(given.zeroPoint, np.int64)
         graph.tensors = [_Once(tensor) for tensor in graph.tensors]
         for operator in graph.operators:
-            operator.inputs, operator.outputs = np.array(operator.inputs, np.int32), np.array(operator.outputs, np.int32)
+            operator.inputs, operator.outputs = (np.array(at, np.int32) for at in (operator.inputs, operator.outputs))
             operator.builtinOptions = operator.builtinOptions and _Once(operator.builtinOptions)
     builder = _Builder()
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")

@@ -17,36 +17,44 @@ from torch import Tensor
 from conversion import tflite_graph
 from conversion.artifact import Quantization
 from conversion.export import Form, Source
+from conversion.tflite_pocket import IN_16_BITS, ONE_SCALE
 
 CONVOLUTION = qtyping.TFLOperationName.CONV_2D
 PER_TENSOR = qtyping.QuantGranularity.TENSORWISE
+FLOAT = recipe_manager.AlgorithmName.FLOAT_CASTING
 
 
-def quantize(model: Any, form: Form, one_scale: str, samples: Sequence[Mapping[str, Tensor]]) -> Any:
+def recipe_of(form: Form, layers: Sequence[str]) -> recipe_manager.RecipeManager:
+    """Later entries override earlier ones. layers: all convolutions of enhance."""
+    recipe = recipe_manager.RecipeManager()
+    if form.precision == "fp16":
+        recipe.add_weight_only_config(".*", CONVOLUTION, 16, algorithm_key=FLOAT)
+        return recipe
+    # analyze computes in float, since an error there is one of the whole photo.
+    recipe.add_weight_only_config("^analyze/", CONVOLUTION, 8)
+    recipe.add_weight_only_config(f"^analyze/({ONE_SCALE});", CONVOLUTION, 8, PER_TENSOR)
+    recipe.add_weight_only_config(f"^analyze/({IN_16_BITS});", CONVOLUTION, 16, algorithm_key=FLOAT)
+    for layer in layers:
+        named = f"^enhance/{re.escape(layer)};"
+        if layer in form.float_layers:
+            continue
+        if form.precision == "w8":
+            recipe.add_weight_only_config(named, CONVOLUTION, 8)
+        elif form.precision == "dyn8":
+            recipe.add_dynamic_config(named, CONVOLUTION, 8)
+        else:
+            recipe.add_static_config(named, CONVOLUTION, activation_num_bits=8, weight_num_bits=8)
+    return recipe
+
+
+def quantize(model: Any, form: Form, layers: Sequence[str], samples: Sequence[Mapping[str, Tensor]]) -> Any:
     """A float model (`ModelT`) with the signatures analyze and enhance -> the same in `form.precision`.
 
     Args:
-        one_scale: which layers of analyze have one scale for the whole kernel, as a regular expression.
+        layers: all convolutions of enhance.
         samples: inputs of enhance by name, for w8a8.
     """
-    content = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
-    recipe = recipe_manager.RecipeManager()
-    if form.precision == "fp16":
-        recipe.add_weight_only_config(".*", CONVOLUTION, 16, algorithm_key=recipe_manager.AlgorithmName.FLOAT_CASTING)
-    else:
-        # Weights in 8 bits; XNNPACK quantizes activations as it goes. It takes 8-bit kernels of any other kind slower.
-        recipe.add_dynamic_config("^analyze/", CONVOLUTION, 8)
-        recipe.add_dynamic_config(f"^analyze/({one_scale});", CONVOLUTION, 8, PER_TENSOR)
-    if form.precision == "w8":
-        recipe.add_weight_only_config("^enhance/", CONVOLUTION, 8)
-    elif form.precision == "dyn8":
-        recipe.add_dynamic_config("^enhance/", CONVOLUTION, 8)
-    elif form.precision == "w8a8":
-        recipe.add_static_config("^enhance/", CONVOLUTION, activation_num_bits=8, weight_num_bits=8)
-    for layer in form.float_layers:
-        recipe.add_quantization_config(
-            f"^enhance/{re.escape(layer)};", CONVOLUTION, algorithm_key=recipe_manager.AlgorithmName.NO_QUANTIZE
-        )
+    content, recipe = bytes(flatbuffer_utils.convert_object_to_bytearray(model)), recipe_of(form, layers)
     ranges = None
     if recipe.need_calibration():
         # The quantizer's own calibration is a moving average, most of it from the first sample.
@@ -65,11 +73,11 @@ def described(source: Source, form: Form) -> Quantization | None:
     if form.precision == "fp32":
         return None
     if form.precision == "fp16":
-        return source.quantization(form, "float16", "float32", "weights float16, computed in float32")
+        return source.quantization(form, "float16", "float32", "weights float16, arithmetic float32")
     activations = {
         "w8": "float32",
         "dyn8": "int8, ranges found at run time",
         "w8a8": "int8, calibrated, per tensor",
     }[form.precision]
     weights = "int8, symmetric, per output channel"
-    return source.quantization(form, weights, activations, "weights int8, activations int8, ranges found at run time")
+    return source.quantization(form, weights, activations, "weights int8, arithmetic float32")

@@ -6,7 +6,9 @@ Convert a checkpoint to TFLite for LiteRT: one `.tflite` with the signatures enh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +18,7 @@ from torch import Tensor, nn
 from conversion.artifact import Delegation, EntryPoint
 from conversion.convert import convert, make_parser
 from conversion.export import ConversionError, Converter, EnhanceForExport, Form, Lowered, Source, toolchain
-from conversion.tflite_pocket import ONE_SCALE, PocketAnalyze, PocketEnhance
+from conversion.tflite_pocket import PocketAnalyze, PocketEnhance
 from training.commandline import run
 from training.generators.pocket import Pocket
 
@@ -65,30 +67,22 @@ def lower(source: Source, form: Form, folder: Path) -> Lowered:
     """Raises ConversionError: litert-torch is not installed, or an entry point does not go into one delegate."""
     with toolchain("tflite"):
         import ai_edge_litert  # noqa: F401  (absent when only the converter is installed)
-        import litert_torch
+        import litert_torch  # noqa: F401
 
         from conversion import tflite_graph, tflite_quantization
 
-    points = source.entry_points("NHWC", form.io, analyze=(MODEL, "analyze"), enhance=(MODEL, "enhance"))
-    by_name, modules = {point.name: point for point in points}, modules_of(source)
-    converter = litert_torch  # first the module, then the converter that its first call returns
-    # enhance comes first: it is what a runtime without signatures finds.
-    for name, examples in (("enhance", (source.tile, *source.condition)), ("analyze", (source.thumbnail,))):
-        module = ByName(modules[name], by_name[name]).eval()
-        converter = converter.signature(name, module, sample_kwargs=feeds(by_name[name], examples))
-    converter.convert().export(str(folder / MODEL))
-
-    model = tflite_graph.read((folder / MODEL).read_bytes())
+    analyze, enhance = source.entry_points("NHWC", form.io, (MODEL, "analyze"), (MODEL, "enhance"))
+    model = tflite_graph.read(float_model(source))
     layers = {name: source.generator.get_submodule(name) for name in source.layers}
     try:
         tflite_graph.name_tensors(model, "enhance", kernels(layers))
-        tflite_graph.name_tensors(model, "analyze", kernels(dict(modules["analyze"].named_modules())))
+        tflite_graph.name_tensors(model, "analyze", kernels(dict(modules_of(source)["analyze"].named_modules())))
     except ValueError as error:
         raise ConversionError(str(error)) from None
     if form.precision != "fp32":
         samples = source.calibration.samples if source.calibration else ()
-        fed = [feeds(by_name["enhance"], (sample.tile, *sample.condition)) for sample in samples]
-        model = tflite_quantization.quantize(model, form, ONE_SCALE, fed)
+        fed = [feeds(enhance, (sample.tile, *sample.condition)) for sample in samples]
+        model = tflite_quantization.quantize(model, form, source.layers, fed)
     if form.io == "uint8":
         tflite_graph.images_in_8_bits(model, "enhance", ["tile"], ["output"])
         tflite_graph.images_in_8_bits(model, "analyze", ["thumbnail"], [])
@@ -96,11 +90,27 @@ def lower(source: Source, form: Form, folder: Path) -> Lowered:
     (folder / MODEL).write_bytes(tflite_graph.write(model))
 
     return Lowered(
-        points,
+        (analyze, enhance),
         {name: delegation(folder / MODEL, name) for name in ("analyze", "enhance")},
         tools=["litert-torch", "litert-converter", "ai-edge-litert", "ai-edge-quantizer"],
         quantization=tflite_quantization.described(source, form),
     )
+
+
+@lru_cache(maxsize=1)
+def float_model(source: Source) -> bytes:
+    """Both entry points in float32; every precision starts here, and so does every step of the search."""
+    import litert_torch
+
+    points, modules = source.entry_points("NHWC", "float", (MODEL, "analyze"), (MODEL, "enhance")), modules_of(source)
+    examples = {"analyze": (source.thumbnail,), "enhance": (source.tile, *source.condition)}
+    converter = litert_torch  # first the module, then the converter that its first call returns
+    for point in reversed(points):  # enhance comes first: it is what a runtime without signatures finds
+        module = ByName(modules[point.name], point).eval()
+        converter = converter.signature(point.name, module, sample_kwargs=feeds(point, examples[point.name]))
+    with TemporaryDirectory() as folder:
+        converter.convert().export(f"{folder}/{MODEL}")
+        return Path(folder, MODEL).read_bytes()
 
 
 def feeds(point: EntryPoint, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
