@@ -74,6 +74,9 @@ def quantize_aware(args: argparse.Namespace) -> Path:
         for part in (usable(splits.calibration, log.warning), usable(splits.fidelity, log.warning))
     )
 
+    samples = [batches[args.steps + k][0] for k in range(SPAN_BATCHES)]
+    varied = [(b.phone, b.thumbnail) for k, one in enumerate(samples) for b in (one, recoloured(one, [args.seed, k]))]
+
     layers = convolutions_of_enhance(generator)
     before = fidelity(generator, layers, calibration, judges)
     log.info("8 bits before: %s", in_words(before))
@@ -89,8 +92,6 @@ def quantize_aware(args: argparse.Namespace) -> Path:
         start = header["step"]
         log.info("resuming at step %d", start)
     else:
-        samples = (batches[args.steps + k][0] for k in range(SPAN_BATCHES))
-        varied = [(b.phone, b.thumbnail) for k, b in enumerate(samples) for b in (b, recoloured(b, [args.seed, k]))]
         if equalize(generator, varied):
             log.info("8 bits with channels rescaled: %s", in_words(fidelity(generator, layers, calibration, judges)))
 
@@ -107,6 +108,7 @@ def quantize_aware(args: argparse.Namespace) -> Path:
             if (step + 1) % SAVE_EVERY == 0:
                 resume.save(state_file, modules, {"adam": optimizer}, {"step": step + 1, "settings": settings})
 
+    equalize(generator, varied)
     after, drift = fidelity(generator, layers, calibration, judges), agreement(generator, original, judges)
     log.info("8 bits now: %s; float against float before: %s", in_words(after), in_words(drift))
     licences = set(source.provenance.get("licences", [source.licence]))

@@ -60,7 +60,8 @@ def parse() -> argparse.ArgumentParser:
     add("--generator", choices=generators.NAMES, default="pocket", help="(default: %(default)s)")
     add("--preset", choices=PRESETS, help="losses: pixel is absolute error and structure, scores adds squared error "
         "and coarser structure, structure is that with four times the weight of structure; code and paper: DPED's "
-        "four terms with the weights of the authors' code or of the paper (default: pixel for pocket, else code)")  # fmt: skip
+        "four terms with the weights of the authors' code or of the paper (default: pixel for pocket, else "
+        "code)")  # fmt: skip
     add("--steps", type=int, default=2000, help="optimizer steps (default: %(default)s)")
     add("--minutes", type=float, help="stop after this time, too, summed over resumed runs")
     add("--batch", type=int, default=16, help="patches per step; the paper's is 50 (default: %(default)s)")

@@ -142,6 +142,8 @@ CASES: list[tuple[str, str, nn.Module, list[tuple[int, ...]]]] = [
     ("mul", "mul", _Of(lambda x, y: x * y), [IMAGE, (1, 8, 1, 1)]),
     ("mul constant", "mul", _Of(lambda x: x * 0.58), [IMAGE]),
     ("real_div", "real_div", _Of(lambda x, y: x / (y + 3)), [IMAGE, IMAGE]),
+    ("maximum", "maximum", _Of(torch.maximum), [IMAGE, IMAGE]),
+    ("minimum", "minimum", _Of(lambda x, y: torch.minimum(x * 0.5, y)), [IMAGE, (1, 8, 1, 1)]),
     ("relu", "relu", _Of(torch.relu), [IMAGE]),
     ("leaky_relu", "leaky_relu", _Of(lambda x: F.leaky_relu(x, 0.05)), [IMAGE]),
     ("tanh", "tanh", _Of(torch.tanh), [IMAGE]),
@@ -156,6 +158,8 @@ CASES: list[tuple[str, str, nn.Module, list[tuple[int, ...]]]] = [
     ("expand_dims", "expand_dims", _Of(lambda x: x.unsqueeze(1).unsqueeze(-1) + 1), [(3, 4)]),
     ("squeeze", "squeeze", _Of(lambda x: x.squeeze(1).squeeze(-1) + 1), [(3, 1, 4, 1)]),
     ("concat", "concat", _Of(lambda x, y: torch.cat([x, y, x], 1)), [IMAGE, (1, 3, 12, 10)]),
+    ("split", "split", _Of(lambda x: torch.cat(x.chunk(4, 1)[::-1], 2)), [IMAGE]),
+    ("split, sizes", "split", _Of(lambda x: torch.cat([part.mean(1) for part in x.split([1, 5, 2], 1)])), [IMAGE]),
     ("tile", "tile", _Of(lambda x: x.repeat(1, 2, 3, 1)), [IMAGE]),
     ("slice_by_index", "slice_by_index", _Of(lambda x: x[:, 2:5, 1:-1:2, -4:] + 1), [IMAGE]),
     ("slice and drop", "slice_by_index", _Of(lambda x: x[0, 3] + 1), [IMAGE]),
@@ -252,6 +256,10 @@ WRITTEN: dict[str, tuple[Callable[..., Any], Callable[[Tensor], Tensor]]] = {
             squeeze_mask=[False, True, False, False],
         ),
         lambda x: x[:, 3, :5:2, 1:-1],
+    ),
+    "split evenly": (
+        lambda x: mb.concat(values=mb.split(x=x, num_splits=3, axis=2)[::-1], axis=1),
+        lambda x: torch.cat(x.chunk(3, 2)[::-1], 1),
     ),
     "transposed matmul": (
         lambda x: mb.matmul(x=x, y=x, transpose_x=True, transpose_y=False),
@@ -490,6 +498,17 @@ def _edit_blob(package: Path, constant: str, change: Callable[[np.ndarray], np.n
     values = np.frombuffer(data, "<f4", int(size) // 4, int(start)).copy()
     data[int(start) : int(start) + int(size)] = change(values).astype("<f4").tobytes()
     path.write_bytes(data)
+
+
+def test_every_input_and_result_is_shown_as_rounded(tmp_path: Path) -> None:
+    (x,) = _random(IMAGE)
+    program = MilProgram.load(_save(_lower(_Of(lambda x: torch.relu(x * 3.3)), [IMAGE], FP16), tmp_path))
+    seen: dict[str, Tensor] = {}
+    output = _only(program.run({"x0": x}, seen.__setitem__))
+    assert list(seen)[0] == "x0" and list(seen)[-1] == "y"
+    assert np.array_equal(seen["x0"].numpy(), x) and np.array_equal(seen["y"].numpy(), output)
+    for value in list(seen.values())[1:]:
+        assert torch.equal(value, _half(value))
 
 
 def test_images_are_arrays_from_0_to_255(tmp_path: Path) -> None:

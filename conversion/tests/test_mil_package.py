@@ -166,6 +166,11 @@ def _two_results(block: Any) -> None:
     _operation(block, "relu").outputs.add().CopyFrom(_operation(block, "conv").outputs[0])
 
 
+def _two_other_results(block: Any) -> None:
+    _two_results(block)
+    _operation(block, "relu").outputs[1].name = "second"
+
+
 def _flexible(model: Any) -> None:
     model.mlProgram.functions["main"].inputs[0].type.tensorType.dimensions[2].unknown.variadic = False
 
@@ -232,7 +237,9 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "unknown operator": (_set(lambda b: _operation(b, "relu"), "type", "gelu"), "operator 'gelu', which is not known"),
     "unknown parameter": (_edit(_unknown_parameter), "parameter 'gain' is not known"),
     "missing parameter": (_edit(lambda block: _operation(block, "conv").inputs.pop("x")), "has no 'x'"),
-    "two results": (_edit(_two_results), "operator 'relu', which is not known"),
+    "two results": (_edit(_two_results), "makes .* twice"),
+    "two results of one": (_edit(_two_other_results), "gives 1 results where 2 are declared"),
+    "no result": (_edit(lambda block: _operation(block, "relu").ClearField("outputs")), "which is not known"),
     "result twice": (_edit(_twice), "twice"),
     "used before made": (_edit(_swap_order), "before it is made"),
     "another shape declared": (_edit(_other_shape), r"gives float32 \[1, 8, 8, 8\] where FLOAT32 \[1, 9, 8, 8\]"),
