@@ -32,8 +32,22 @@ def export(module: nn.Module, inputs: Sequence[Tensor]) -> GraphModule:
     """The module's graph, fixed to the shapes of the inputs, each number in it once."""
     graph_module = torch.export.export(module, tuple(inputs)).module()
     assert isinstance(graph_module, GraphModule)
+    _fold_full_like(graph_module)
     _share_numbers(graph_module)
     return graph_module
+
+
+def _fold_full_like(graph_module: GraphModule) -> None:
+    """Tensors of one number are constants, as shapes are fixed; XNNPACK does not make them."""
+    graph = graph_module.graph
+    for node in list(graph.nodes):
+        if node.target is _ATEN.full_like.default:
+            value = node.meta["val"]
+            graph_module.register_buffer(node.name, torch.full(value.shape, node.args[1], dtype=value.dtype))
+            with graph.inserting_before(node):
+                node.replace_all_uses_with(graph.get_attr(node.name))
+            graph.erase_node(node)
+    graph_module.recompile()
 
 
 def _share_numbers(graph_module: GraphModule) -> None:
