@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flatbuffers  # type: ignore[import-untyped]
@@ -71,7 +71,6 @@ def images_in_8_bits(model: Any, signature: str, inputs: Sequence[str], outputs:
         image.shape, image.type = graph.tensors[inside].shape, schema.TensorType.UINT8
         image.hasRank, image.quantization = True, schema.QuantizationParametersT()
         image.quantization.scale, image.quantization.zeroPoint = [1 / 255], [0]
-        image.name = graph.tensors[inside].name + b"_8_bits"
         graph.tensors.append(image)
         entry.tensorIndex = len(graph.tensors) - 1
         ends[list(ends).index(inside)] = entry.tensorIndex
@@ -98,12 +97,13 @@ def _code(model: Any, operator: str) -> int:
 
 
 def add_facts(model: Any, facts: Mapping[str, str]) -> None:
-    """A metadata entry with JSON."""
+    """A metadata entry with JSON, in place of what the converter says of itself."""
     buffer, entry = schema.BufferT(), schema.MetadataT()
     buffer.data = np.frombuffer(json.dumps(facts).encode(), np.uint8)
     entry.name, entry.buffer = FACTS, len(model.buffers)
     model.buffers.append(buffer)
-    model.metadata = [*(model.metadata or []), entry]
+    model.metadata = [entry, *(other for other in model.metadata or [] if other.name == b"min_runtime_version")]
+    model.description = None
 
 
 def facts(model: Any) -> dict[str, str]:
@@ -112,40 +112,48 @@ def facts(model: Any) -> dict[str, str]:
 
 
 def write(model: Any) -> bytes:
-    """The file: of the names those of inputs and outputs, and whatever is equal only once. Leaves `model` useless.
+    """The file: names for inputs and outputs alone, and whatever is equal only once. Leaves `model` useless.
 
     In 8 bits, pocket-iphone is an eighth smaller than as ai-edge-quantizer writes it.
     """
     for graph in model.subgraphs:
-        ends = {*map(int, graph.inputs), *map(int, graph.outputs)}
-        for index, tensor in enumerate(graph.tensors):
-            tensor.name = tensor.name if index in ends else None
+        for tensor in graph.tensors:
+            tensor.name = None
             if tensor.shape:
                 tensor.shape, tensor.hasRank = np.array(tensor.shape, np.int32), False  # tells a scalar from no shape
             given = tensor.quantization
             tensor.quantization = None if given is None or given.scale is None else given
             if tensor.quantization:
                 given.scale, given.zeroPoint = np.array(given.scale, np.float32), np.array(given.zeroPoint, np.int64)
-        graph.tensors = [_Once(tensor) for tensor in graph.tensors]
         for operator in graph.operators:
             operator.inputs, operator.outputs = (np.array(at, np.int32) for at in (operator.inputs, operator.outputs))
             operator.builtinOptions = operator.builtinOptions and _Once(operator.builtinOptions)
+    for definition in model.signatureDefs:
+        for entry in (*definition.inputs, *definition.outputs):
+            model.subgraphs[definition.subgraphIndex].tensors[entry.tensorIndex].name = entry.name
+    for graph in model.subgraphs:
+        graph.tensors = [_Once(tensor) for tensor in graph.tensors]
     builder = _Builder()
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
 
 
-class _Builder(flatbuffers.Builder):
-    """Writes equal vectors of numbers once; a flatbuffer may refer to a part as often as it likes."""
+class _Builder(flatbuffers.Builder):  # type: ignore[misc]
+    """Writes equal vectors of numbers and equal texts once; a flatbuffer may refer to a part as often as it likes."""
 
     def __init__(self) -> None:
         super().__init__(1024)
         self.written: dict[Any, int] = {}
 
     def CreateNumpyVector(self, x: npt.NDArray[Any]) -> int:
-        key = (x.dtype.str, x.tobytes())
+        return self.once((x.dtype.str, x.tobytes()), lambda: super(_Builder, self).CreateNumpyVector(x))
+
+    def CreateString(self, s: bytes | str, *how: str) -> int:
+        return self.once(s, lambda: super(_Builder, self).CreateString(s, *how))
+
+    def once(self, key: Any, write: Callable[[], int]) -> int:
         if key not in self.written:
-            self.written[key] = super().CreateNumpyVector(x)
+            self.written[key] = write()
         return self.written[key]
 
 
@@ -156,10 +164,7 @@ class _Once:
         self.table = table
 
     def Pack(self, builder: _Builder) -> int:
-        key = _content(self.table)
-        if key not in builder.written:
-            builder.written[key] = self.table.Pack(builder)
-        return builder.written[key]
+        return builder.once(_content(self.table), lambda: self.table.Pack(builder))
 
 
 def _content(value: Any) -> Any:
