@@ -505,7 +505,7 @@ def test_every_input_and_result_is_shown_as_rounded(tmp_path: Path) -> None:
     program = MilProgram.load(_save(_lower(_Of(lambda x: torch.relu(x * 3.3)), [IMAGE], FP16), tmp_path))
     seen: dict[str, Tensor] = {}
     output = _only(program.run({"x0": x}, seen.__setitem__))
-    assert list(seen)[0] == "x0" and list(seen)[-1] == "y"
+    assert next(iter(seen)) == "x0" and list(seen)[-1] == "y"
     assert np.array_equal(seen["x0"].numpy(), x) and np.array_equal(seen["y"].numpy(), output)
     for value in list(seen.values())[1:]:
         assert torch.equal(value, _half(value))
