@@ -64,7 +64,7 @@ def lower(source: Source, form: Form, folder: Path) -> Lowered:
 CONVERTER = Converter(
     format="coreml",
     lower=lower,
-    precisions=("w8", "fp16", "w8a8", "pal6", "pal4", "fp32"),
+    precisions=("fp16", "w8", "w8a8", "pal6", "pal4", "fp32"),
     targets=("ios17", "ios18"),
     ios=("float", "uint8"),
     runs_here=("ios17", "ios18"),

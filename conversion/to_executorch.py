@@ -28,7 +28,7 @@ MODEL = "model.pte"
 FACTS = "pocket_dslr_manifest"
 # What each backend takes, best first. ExecuTorch's 8 bits for Core ML and Vulkan cannot be checked without a phone.
 PRECISIONS: Mapping[Target, tuple[Precision, ...]] = {
-    "xnnpack": ("w8a8", "fp16", "fp32"),
+    "xnnpack": ("fp16", "w8a8", "fp32"),
     "coreml": ("fp16", "fp32"),
     "vulkan": ("fp16", "fp32"),
 }

@@ -179,7 +179,7 @@ def delegation(model: Path, signature: str) -> Delegation:
 CONVERTER = Converter(
     format="tflite",
     lower=lower,
-    precisions=("dyn8", "fp32", "fp16", "w8", "w8a8"),
+    precisions=("fp16", "dyn8", "w8", "w8a8", "fp32"),
     targets=("litert",),
     ios=("float", "uint8"),
     runs_here=("litert",),
