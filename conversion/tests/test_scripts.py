@@ -38,7 +38,7 @@ def test_script_makes_an_artifact_that_passes_its_own_test(
 ) -> None:
     pytest.importorskip(toolchain)
     checkpoint = make_checkpoint("pocket")
-    command = [sys.executable, str(repository / "conversion" / f"{script}.py"), "--tile", "128",
+    command = [sys.executable, str(repository / "conversion" / f"{script}.py"), "--tile", "128", "--precision", "fp32",
                "--checkpoint", str(tmp_path / "pocket.safetensors"), "--out", str(tmp_path / "out")]  # fmt: skip
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-2000:]
