@@ -5,6 +5,7 @@ A target supplies `measure(artifact, photos, protocol) -> Measurement`, all else
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,19 +17,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.latency import summarize
-from benchmarks.report import (
-    SCHEMA_VERSION,
-    ArtifactFacts,
-    Fidelity,
-    LatencyVerdict,
-    PhotoFidelity,
-    Pictures,
-    Protocol,
-    Report,
-    Target,
-    Timing,
-    Verdict,
-)
+from benchmarks.measured import Conditions, Fidelity, Instructions, PhotoFidelity, Sustained, Timing, WholePhoto
+from benchmarks.report import SCHEMA_VERSION, ArtifactFacts, Pictures, Protocol, Report, Target, Verdict
+from benchmarks.verdict import judge
 from conversion.artifact import Artifact
 from conversion.fidelity import Floor, enhance_by, floor_of
 from training import metrics
@@ -64,7 +55,7 @@ class Measurement:
 
     outputs: per photo [H, W, 3] float32 in [0, 1].
     load_s, analyze_s, enhance_s: samples in seconds, empty where the target has no meaningful time.
-    compute_unit: what did the work. memory in 10^6 bytes, resident; None where unknown.
+    compute_unit: what did the work. memory in 10^6 bytes, resident. What is None or empty, the target cannot tell.
     """
 
     outputs: tuple[Array, ...]
@@ -75,6 +66,10 @@ class Measurement:
     baseline_memory_mb: float | None
     compute_unit: str
     tool_versions: dict[str, str]
+    instructions: Instructions | None = None
+    sustained: Sustained | None = None
+    conditions: Conditions | None = None
+    whole_photos: tuple[WholePhoto, ...] = ()
 
 
 Measure = Callable[[Artifact, Sequence[Photo], Protocol], Measurement]
@@ -92,18 +87,13 @@ def bench(
     """Measure one artifact on one target; writes `<artifact>__<target>.json` and pictures into `folder`.
 
     Args:
-        reference: the checkpoint that the artifact was made from.
+        reference: the checkpoint that the artifact was made from; with another, the verdict on fidelity is invalid.
 
     Raises:
-        BenchError: the checkpoint is another one, a photo is too small for the artifact, or an output is no picture.
+        BenchError: a photo is too small for the artifact, or an output is no picture.
         ArtifactError: a file differs from its checksum.
     """
     manifest = artifact.verify().manifest
-    if reference.sha256 != manifest.source.sha256:
-        raise BenchError(
-            f"{artifact.folder}: was made from another checkpoint ({manifest.source.name}, sha256 "
-            f"{manifest.source.sha256[:12]}) than {reference.name}; give that one with --checkpoint"
-        )
     for photo in photos:
         if manifest.tiling.border == "shift" and min(photo.phone.shape[:2]) < manifest.tiling.tile_px:
             raise BenchError(
@@ -121,7 +111,8 @@ def bench(
         enhance_by(float_engine, from_samples(photo.phone), reference.generator, tile_px)
         for photo in tqdm(photos, desc="float reference", unit="photo")
     ]
-    fidelity = compare(photos, measurement.outputs, references, floor_of(manifest.precision, manifest.io))
+    fidelity = compare(photos, measurement.outputs, references, floor_of(manifest.precision, manifest.io),
+                       reference.sha256)  # fmt: skip
     if not measurement.enhance_s:
         protocol = replace(protocol, warm_up_runs=0, runs=0)
     report = Report(
@@ -130,14 +121,19 @@ def bench(
         target=replace(target, compute_unit_actual=measurement.compute_unit),
         protocol=protocol,
         timing=timing(measurement, tile_px - 2 * manifest.tiling.halo_px),
+        instructions=measurement.instructions,
+        sustained=measurement.sustained,
+        conditions=measurement.conditions,
+        whole_photos=measurement.whole_photos,
         peak_memory_mb=measurement.peak_memory_mb,
         baseline_memory_mb=measurement.baseline_memory_mb,
         fidelity=fidelity,
-        verdict=judge(fidelity, target, measurement, protocol),
+        verdict=Verdict("invalid", "invalid", ()),  # until it is judged
         tool_versions=measurement.tool_versions,
         date=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         pictures=(),
     )
+    report = replace(report, verdict=judge(report))
     pictures = [
         write_pictures(folder, f"{report.stem}/{at}", *shown)
         for at, shown in enumerate(zip(photos, measurement.outputs, references, strict=True))
@@ -166,7 +162,11 @@ def artifact_facts(artifact: Artifact) -> ArtifactFacts:
 
 
 def compare(
-    photos: Sequence[Photo], outputs: Sequence[Array], references: Sequence[Array], floor: Floor | None
+    photos: Sequence[Photo],
+    outputs: Sequence[Array],
+    references: Sequence[Array],
+    floor: Floor | None,
+    reference_sha256: str,
 ) -> Fidelity:
     """Outputs against references, whole photos [H, W, 3] in [0, 1]."""
     compared = tuple(
@@ -175,6 +175,7 @@ def compare(
             simulated=photo.simulated,
             height_px=photo.phone.shape[0],
             width_px=photo.phone.shape[1],
+            output_sha256=hashlib.sha256(to_uint8(output).tobytes()).hexdigest(),
             psnr_db=metrics.psnr(output, reference),
             ssim=metrics.ssim(output, reference),
             delta_e_2000=metrics.delta_e(output, reference),
@@ -184,6 +185,8 @@ def compare(
     )
     floor = floor or Floor(0.0, 0.0)
     return Fidelity(
+        scope="whole photos",
+        reference_sha256=reference_sha256,
         psnr_db_mean=float(np.mean([photo.psnr_db for photo in compared])),
         psnr_db_worst=min(photo.psnr_db for photo in compared),
         psnr_db_mean_floor=float(floor.mean_db),
@@ -206,21 +209,6 @@ def timing(measurement: Measurement, kept_px: int) -> Timing | None:
         enhance_tile=enhance,
         enhance_ms_per_megapixel=enhance.p50_ms / (kept_px**2 / 1e6),
     )
-
-
-def judge(fidelity: Fidelity, target: Target, measurement: Measurement, protocol: Protocol) -> Verdict:
-    reasons = [
-        f"{what} {value:.2f} dB is below the floor of {floor:g} dB"
-        for what, value, floor in [
-            ("mean PSNR", fidelity.psnr_db_mean, fidelity.psnr_db_mean_floor),
-            ("worst PSNR", fidelity.psnr_db_worst, fidelity.psnr_db_worst_floor),
-        ]
-        if not value >= floor  # so that NaN fails
-    ]
-    latency: LatencyVerdict = "valid" if target.kind == "physical" else "unranked"
-    if not measurement.enhance_s:
-        latency = "evaluator: fidelity only"
-    return Verdict("fail" if reasons else "pass", latency, tuple(reasons))
 
 
 def write_pictures(folder: Path, stem: str, photo: Photo, output: Array, reference: Array) -> Pictures:

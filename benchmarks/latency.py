@@ -11,12 +11,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+SAMPLES_MOST = 1000
+
 
 @dataclass(frozen=True)
 class Latency:
     """Times of one entry point, in milliseconds.
 
     relative_spread: (p90 - p10) / p50; 0 says that the runs agree, above about 0.3 they tell little.
+    samples_ms: every run, in the order of measuring; the other figures follow from it and must agree with it.
     """
 
     count: int
@@ -26,12 +29,15 @@ class Latency:
     max_ms: float
     mean_ms: float
     relative_spread: float
+    samples_ms: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        if self.count < 1 or not 0 < self.min_ms <= self.p50_ms <= self.p90_ms <= self.max_ms:
-            raise ValueError("latency needs count >= 1 and 0 < min_ms <= p50_ms <= p90_ms <= max_ms")
-        if self.mean_ms <= 0 or self.relative_spread < 0:
-            raise ValueError("mean_ms must be positive and relative_spread not negative")
+        if not 1 <= len(self.samples_ms) == self.count <= SAMPLES_MOST or not min(self.samples_ms) > 0:
+            raise ValueError(f"latency needs 1 to {SAMPLES_MOST} positive samples_ms, count of them")
+        for name, value in _figures(self.samples_ms).items():
+            tolerance = 1e-2 if name == "relative_spread" else 1e-5  # samples are stored with six decimals
+            if not math.isclose(getattr(self, name), value, rel_tol=tolerance, abs_tol=tolerance):
+                raise ValueError(f"{name} is not that of samples_ms ({value:.6f})")
 
 
 def percentile(samples: Sequence[float], percent: int) -> float:
@@ -50,17 +56,22 @@ def summarize(samples_s: Sequence[float]) -> Latency:
     """Durations in seconds -> figures in milliseconds.
 
     Raises:
-        ValueError: no samples, or one that is not a positive finite number (a clock too coarse, or stepped back).
+        ValueError: no samples, more than 1000, or one that is not positive and finite (a clock too coarse, or stepped
+            back).
     """
     if not samples_s or not all(math.isfinite(s) and s > 0 for s in samples_s):
         raise ValueError("latency needs at least one sample, all positive and finite")
-    p10, p50, p90 = (percentile(samples_s, p) for p in (10, 50, 90))
-    return Latency(
-        count=len(samples_s),
-        min_ms=1e3 * min(samples_s),
-        p50_ms=1e3 * p50,
-        p90_ms=1e3 * p90,
-        max_ms=1e3 * max(samples_s),
-        mean_ms=1e3 * math.fsum(samples_s) / len(samples_s),
-        relative_spread=(p90 - p10) / p50,
-    )
+    samples_ms = tuple(1e3 * sample for sample in samples_s)
+    return Latency(count=len(samples_ms), samples_ms=samples_ms, **_figures(samples_ms))
+
+
+def _figures(samples_ms: Sequence[float]) -> dict[str, float]:
+    p10, p50, p90 = (percentile(samples_ms, p) for p in (10, 50, 90))
+    return {
+        "min_ms": min(samples_ms),
+        "p50_ms": p50,
+        "p90_ms": p90,
+        "max_ms": max(samples_ms),
+        "mean_ms": math.fsum(samples_ms) / len(samples_ms),
+        "relative_spread": (p90 - p10) / p50,
+    }

@@ -69,7 +69,7 @@ def body(args: argparse.Namespace) -> Path:
         fidelity = report.fidelity
         log.info("  %s: PSNR to float %.2f dB mean, %.2f dB worst", report.verdict.fidelity, fidelity.psnr_db_mean,
                  fidelity.psnr_db_worst)  # fmt: skip
-        if report.verdict.fidelity == "fail":
+        if report.verdict.fidelity != "pass":
             failed.append(f"{report.artifact.name} ({'; '.join(report.verdict.reasons)})")
     if failed:
         raise BenchError(f"{args.out}: reports are written, but {len(failed)} of {len(artifacts)} artifacts fail: "
@@ -142,7 +142,7 @@ def this_machine() -> Target:
         system = platform.freedesktop_os_release().get("PRETTY_NAME", system)
     elif sys.platform == "darwin":
         system = f"macOS {platform.mac_ver()[0]}"
-    return Target("host", f"host-{platform.machine()}", cpu, system, "cpu", "cpu")
+    return Target("host", f"host-{platform.machine()}", cpu, system, "cpu", "cpu", {})
 
 
 def find_references(artifacts: Sequence[Artifact], given: Sequence[str]) -> list[Checkpoint]:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from benchmarks.report import PhotoFidelity, Pictures, Report
+from benchmarks.measured import PhotoFidelity
+from benchmarks.report import Pictures, Report
 from training.commandline import UserError
 
 FORMATS = {"executorch": "ExecuTorch", "tflite": "TFLite", "coreml": "Core ML"}

@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.latency import Latency
+from benchmarks.measured import (
+    Conditions,
+    Fidelity,
+    Instructions,
+    Sustained,
+    Timing,
+    WholePhoto,
+    is_sha256,
+    require,
+)
 from conversion import strict_json
 from training.commandline import UserError
 from training.files import write_text
@@ -23,20 +33,12 @@ SCHEMA_VERSION = 1
 LARGEST_BYTES = 8 << 20
 
 Kind = Literal["host", "emulated", "physical"]
+FidelityVerdict = Literal["pass", "fail", "invalid"]
 LatencyVerdict = Literal["valid", "invalid", "unranked", "evaluator: fidelity only"]
 
 
 class ReportError(UserError):
     """A report cannot be read; the message names the file and what is wrong in it."""
-
-
-def _require(condition: bool, what: str) -> None:
-    if not condition:
-        raise ValueError(what)
-
-
-def _is_sha256(text: str) -> bool:
-    return re.fullmatch(r"[0-9a-f]{64}", text) is not None
 
 
 @dataclass(frozen=True)
@@ -55,17 +57,20 @@ class ArtifactFacts:
     total_nodes: int | None
 
     def __post_init__(self) -> None:
-        _require(bool(self.name and self.format and self.precision), "name, format and precision must not be empty")
-        _require(self.bytes >= 0 and bool(self.sha256), "an artifact has files")
-        _require(all(map(_is_sha256, [*self.sha256.values(), self.source_checkpoint_sha256])), "not a sha256")
-        _require(0 <= 2 * self.halo_px < self.tile_px, "tile_px must exceed twice the halo_px")
+        require(bool(self.name and self.format and self.precision), "name, format and precision must not be empty")
+        require(self.bytes >= 0 and bool(self.sha256), "an artifact has files")
+        require(all(map(is_sha256, [*self.sha256.values(), self.source_checkpoint_sha256])), "not a sha256")
+        require(0 <= 2 * self.halo_px < self.tile_px, "tile_px must exceed twice the halo_px")
         for count in (self.delegated_nodes, self.total_nodes):
-            _require(count is None or count >= 0, "node counts must not be negative")
+            require(count is None or count >= 0, "node counts must not be negative")
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where it ran. The compute unit that was asked for and the one that did the work may differ."""
+    """Where it ran. The compute unit that was asked for and the one that did the work may differ.
+
+    facts: what the device says of itself, such as its model and build; never what identifies one device or its owner.
+    """
 
     kind: Kind
     name: str
@@ -73,9 +78,10 @@ class Target:
     os: str
     compute_unit_asked: str
     compute_unit_actual: str
+    facts: dict[str, str]
 
     def __post_init__(self) -> None:
-        _require(bool(self.name), "a target has a name")
+        require(bool(self.name), "a target has a name")
 
 
 @dataclass(frozen=True)
@@ -88,70 +94,17 @@ class Protocol:
     cool_down_s: float
 
     def __post_init__(self) -> None:
-        _require(min(self.warm_up_runs, self.runs, self.cool_down_s) >= 0 < self.threads, "protocol out of range")
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Latency per entry point, the model loaded, and apart from it the first load of the model in a fresh process.
-
-    enhance_ms_per_megapixel: p50 of a tile over the output pixels that it keeps, so the halo counts as cost.
-    """
-
-    load_time_ms: float
-    analyze: Latency
-    enhance_tile: Latency
-    enhance_ms_per_megapixel: float
-
-    def __post_init__(self) -> None:
-        _require(min(self.load_time_ms, self.enhance_ms_per_megapixel) >= 0, "times must not be negative")
-
-
-@dataclass(frozen=True)
-class PhotoFidelity:
-    """One whole photo, artifact against reference. `simulated`: the phone photo comes from a simulated camera.
-
-    colour_shift: mean of artifact minus reference per channel R, G, B; photos in [0, 1].
-    """
-
-    photo: str
-    simulated: bool
-    height_px: int
-    width_px: int
-    psnr_db: float
-    ssim: float
-    delta_e_2000: float
-    colour_shift: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        _require(self.height_px > 0 < self.width_px, "a photo has pixels")
-        _require(self.delta_e_2000 >= 0, "delta_e_2000 must not be negative")
-        _require(len(self.colour_shift) == 3, "colour_shift has three channels")
-
-
-@dataclass(frozen=True)
-class Fidelity:
-    """Device output against the float reference over whole photos, end to end; floors are what was required."""
-
-    psnr_db_mean: float
-    psnr_db_worst: float
-    psnr_db_mean_floor: float
-    psnr_db_worst_floor: float
-    ssim_mean: float
-    delta_e_2000_mean: float
-    colour_shift_worst: float
-    photos: tuple[PhotoFidelity, ...]
-
-    def __post_init__(self) -> None:
-        _require(bool(self.photos), "fidelity needs at least one photo")
-        _require(min(self.delta_e_2000_mean, self.colour_shift_worst) >= 0, "a distance must not be negative")
+        require(min(self.warm_up_runs, self.runs, self.cool_down_s) >= 0 < self.threads, "protocol out of range")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`reasons` says in sentences why fidelity failed or latency is invalid; empty when nothing did."""
+    """What `verdict.judge` concludes from all else in the report; `reasons` says why in sentences.
 
-    fidelity: Literal["pass", "fail"]
+    fidelity: invalid if the reference is not what the artifact was made from. latency: valid only on a physical device.
+    """
+
+    fidelity: FidelityVerdict
     latency: LatencyVerdict
     reasons: tuple[str, ...]
 
@@ -173,16 +126,16 @@ class Pictures:
 
     def __post_init__(self) -> None:
         for path in (self.before, self.after, self.reference, self.error_map, self.dslr):
-            _require(path is None or is_safe_path(path), f"picture path {path!r} leaves the folder of the report")
-        _require(self.error_amplification >= 1, "error_amplification must be at least 1")
+            require(path is None or is_safe_path(path), f"picture path {path!r} leaves the folder of the report")
+        require(self.error_amplification >= 1, "error_amplification must be at least 1")
 
 
 @dataclass(frozen=True)
 class Report:
     """One artifact on one target.
 
-    timing, peak_memory_mb and baseline_memory_mb are None where the target cannot tell. Memory is resident, in
-    10^6 bytes, of a process that runs this artifact alone; the baseline was reached before the model was loaded.
+    What is None, the target cannot tell. Memory is resident, in 10^6 bytes, of a process that runs this artifact alone;
+    the baseline was reached before the model was loaded.
     """
 
     schema_version: int
@@ -190,6 +143,10 @@ class Report:
     target: Target
     protocol: Protocol
     timing: Timing | None
+    instructions: Instructions | None
+    sustained: Sustained | None
+    conditions: Conditions | None
+    whole_photos: tuple[WholePhoto, ...]
     peak_memory_mb: float | None
     baseline_memory_mb: float | None
     fidelity: Fidelity
@@ -199,11 +156,25 @@ class Report:
     pictures: tuple[Pictures, ...]
 
     def __post_init__(self) -> None:
-        _require(self.schema_version == SCHEMA_VERSION, f"schema_version must be {SCHEMA_VERSION}")
+        require(self.schema_version == SCHEMA_VERSION, f"schema_version must be {SCHEMA_VERSION}")
         for memory_mb in (self.peak_memory_mb, self.baseline_memory_mb):
-            _require(memory_mb is None or memory_mb >= 0, "memory must not be negative")
-        _require(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", self.date) is not None, "date must be ISO 8601, UTC")
+            require(memory_mb is None or memory_mb >= 0, "memory must not be negative")
+        require(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", self.date) is not None, "date must be ISO 8601, UTC")
         datetime.fromisoformat(self.date)
+        kept_px = (self.artifact.tile_px - 2 * self.artifact.halo_px) ** 2
+        if self.timing:
+            require(self.protocol.runs == self.timing.enhance_tile.count, "protocol.runs is not the number of samples")
+            per_megapixel = self.timing.enhance_tile.p50_ms / kept_px * 1e6
+            require(
+                math.isclose(self.timing.enhance_ms_per_megapixel, per_megapixel, rel_tol=1e-3, abs_tol=0.1),
+                f"enhance_ms_per_megapixel is not that of a tile ({per_megapixel:.6f})",
+            )
+        if self.instructions:
+            per_px = self.instructions.enhance_tile.total / kept_px
+            require(
+                math.isclose(self.instructions.instructions_per_px, per_px, rel_tol=1e-5),
+                f"instructions_per_px is not that of a tile ({per_px:.6f})",
+            )
 
     @property
     def stem(self) -> str:
@@ -224,7 +195,7 @@ class Report:
             ReportError: unreadable, not JSON, or a field that is missing, unknown, of a wrong type or out of range.
         """
         try:
-            _require(path.stat().st_size <= LARGEST_BYTES, f"larger than {LARGEST_BYTES >> 20} MiB")
+            require(path.stat().st_size <= LARGEST_BYTES, f"larger than {LARGEST_BYTES >> 20} MiB")
             text = path.read_text(encoding="utf-8")
             return strict_json.read(cls, strict_json.loads(text))
         except (OSError, ValueError) as error:

@@ -12,17 +12,8 @@ import torch
 from PIL import Image
 
 from benchmarks.latency import summarize
-from benchmarks.report import (
-    ArtifactFacts,
-    Fidelity,
-    PhotoFidelity,
-    Pictures,
-    Protocol,
-    Report,
-    Target,
-    Timing,
-    Verdict,
-)
+from benchmarks.measured import Fidelity, PhotoFidelity, Timing
+from benchmarks.report import ArtifactFacts, Pictures, Protocol, Report, Target, Verdict
 from conversion.artifact import (
     Artifact,
     Delegation,
@@ -108,20 +99,27 @@ def make_report() -> MakeReport:
     ) -> Report:
         random = np.random.default_rng(seed)
         measured = tuple(
-            PhotoFidelity(photo, True, 40, 60, float(random.uniform(30, 110)), 0.99, 0.5, (0.001, -0.002, 0.0))
+            PhotoFidelity(
+                photo, True, 40, 60, "c" * 64, float(random.uniform(30, 110)), 0.99, 0.5, (0.001, -0.002, 0.0)
+            )
             for photo in photos
         )
+        tile = summarize((1e-3 * random.permutation(np.linspace(1.5, 2.0, 20))).tolist())
         psnrs = [photo.psnr_db for photo in measured]
         return Report(
             schema_version=1,
             artifact=ArtifactFacts(name, "tflite", "fp32", 12345, {"model.tflite": "a" * 64}, "b" * 64, 64, 12, 7, 9),
-            target=Target("host", "host-x86-64", "a CPU", "an OS", "cpu", "cpu, XNNPACK"),
+            target=Target("host", "host-x86-64", "a CPU", "an OS", "cpu", "cpu, XNNPACK", {}),
             protocol=Protocol(3, 20, 2, 0.5),
-            timing=Timing(3.5, summarize(random.uniform(1e-4, 2e-4, 20).tolist()),
-                          summarize(random.uniform(1e-3, 2e-3, 20).tolist()), 950.25),
+            timing=Timing(3.5, summarize(random.uniform(1e-4, 2e-4, 20).tolist()), tile, tile.p50_ms / 40**2 * 1e6),
+            instructions=None,
+            sustained=None,
+            conditions=None,
+            whole_photos=(),
             peak_memory_mb=210.5,
             baseline_memory_mb=101.25,
-            fidelity=Fidelity(float(np.mean(psnrs)), min(psnrs), 90.0, 90.0, 0.99, 0.5, 0.002, measured),
+            fidelity=Fidelity("whole photos", "b" * 64, float(np.mean(psnrs)), min(psnrs), 20.0, 20.0, 0.99, 0.5, 0.002,
+                              measured),
             verdict=Verdict("pass", "unranked", ()),
             tool_versions={"ai-edge-litert": "2.3.0"},
             date="2026-01-02T03:04:05Z",

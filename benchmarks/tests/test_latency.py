@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -34,7 +35,16 @@ def test_figures_are_ordered_and_forget_the_order_of_runs(samples: list[float], 
     assert figures.relative_spread >= 0
     shuffled = samples.copy()
     random.shuffle(shuffled)
-    assert summarize(shuffled) == figures
+    again = summarize(shuffled)
+    assert sorted(again.samples_ms) == sorted(figures.samples_ms)
+    assert replace(again, samples_ms=figures.samples_ms) == figures
+
+
+@pytest.mark.parametrize("name", ["count", "min_ms", "p50_ms", "p90_ms", "max_ms", "mean_ms", "relative_spread"])
+def test_figures_must_follow_from_the_samples(name: str) -> None:
+    figures = summarize([0.001, 0.002, 0.004])
+    with pytest.raises(ValueError, match="samples_ms"):
+        replace(figures, **{name: getattr(figures, name) + 1})
 
 
 @given(durations, st.floats(1e-3, 1e3))

@@ -63,7 +63,7 @@ def test_page_shows_what_the_reports_say(make_report, add_pictures, tmp_path: Pa
     for text in (page.text, results.replace("\\", "")):
         assert "tiny-tflite-fp32" in text
         assert f"{report.fidelity.psnr_db_mean:.1f} / {report.fidelity.psnr_db_worst:.1f}" in text
-        assert "7 / 9" in text and "950 ± " in text and "210 (101)" in text
+        assert "7 / 9" in text and "1092 ± " in text and "210 (101)" in text
         assert "Host figures are not a phone's" in text
     assert page.text.count("simulated phone") >= 2
     # per photo: before, after, error, reference, DSLR
