@@ -410,5 +410,5 @@ def test_a_black_package_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_default_is_small_and_faithful() -> None:
-    assert CONVERTER.precisions[0] == "w8" and CONVERTER.targets[0] == "ios17" and CONVERTER.ios[0] == "float"
+    assert CONVERTER.precisions[0] == "fp16" and CONVERTER.targets[0] == "ios17" and CONVERTER.ios[0] == "float"
     assert set(CONVERTER.runs_here) == set(CONVERTER.targets)

@@ -119,7 +119,7 @@ def test_targets_that_only_phones_run(target: Target, source: Source, tmp_path: 
     [
         ("w8a8", "coreml", "give --precision fp16 or fp32"),
         ("w8a8", "vulkan", "give --precision fp16 or fp32"),
-        ("pal4", "xnnpack", "give --precision w8a8 or fp16 or fp32"),
+        ("pal4", "xnnpack", "give --precision fp16 or w8a8 or fp32"),
         ("fp32", "qnn", "AI Engine Direct SDK"),
     ],
 )
