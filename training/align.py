@@ -7,6 +7,9 @@ patches are cut from what both show, each moved to a fraction of a pixel and kep
 Out comes <out>/<phone>/ in DPED's layout, split by photo, with manifest.json, refused.txt (which photos were not used
 and why) and sheet.jpg; pairs/*/blink.webp shows each pair in turn. Then: train.py --pairs <out> --phone <phone>.
 
+A cluster: `--dask tcp://HOST:8786`, its workers with `dask worker --nthreads 1 --nworkers auto tcp://HOST:8786` on
+machines that see the three folders under the same paths.
+
 Ctrl-C is fine: the same command goes on where it stopped, and takes up photos that were added or changed.
 """
 
@@ -17,7 +20,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from joblib import Parallel, delayed
+from joblib import delayed
 from tqdm import tqdm
 
 from training.aligned_pair import SUFFIXES, Record, Settings, align_pair, record_of
@@ -26,6 +29,7 @@ from training.decoding import printable
 from training.pairing import Shots, Unpaired, by_name, by_time
 from training.pairs import DSLR_FOLDER
 from training.patch_set import MANIFEST, PAIRS, publish
+from training.workers import workers
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,13 +49,15 @@ def parser() -> argparse.ArgumentParser:
     add("--test-share", type=float, default=0.1, help="of the photos, to test on (default: %(default)s)")
     add("--format", choices=list(SUFFIXES), default="png", help="png loses nothing; jpg as DPED's own (default: png)")
     add("--jobs", type=int, default=1, help="pairs at a time (default: %(default)s)")
+    add("--dask", metavar="ADDRESS", help="of a Dask scheduler, whose workers do it instead")
     return made
 
 
 def find(args: argparse.Namespace) -> tuple[list[Shots], Unpaired]:
+    phones, dslrs = args.phone.absolute(), args.dslr.absolute()  # workers of a cluster start elsewhere
     if args.pair_by == "name":
-        return by_name(args.phone, args.dslr)
-    return by_time(args.phone, args.dslr, timedelta(seconds=args.tolerance), timedelta(seconds=args.dslr_ahead))
+        return by_name(phones, dslrs)
+    return by_time(phones, dslrs, timedelta(seconds=args.tolerance), timedelta(seconds=args.dslr_ahead))
 
 
 def check(args: argparse.Namespace) -> None:
@@ -80,12 +86,12 @@ def align(args: argparse.Namespace) -> Path:
     todo = [shots for shots in pairs if shots.key not in records]
     log.info("%d pairs, %d of them finished already; %d photos without a partner",
              len(pairs), len(records), len(unpaired))  # fmt: skip
-    work = Parallel(n_jobs=args.jobs, return_as="generator_unordered")
-    aligned = work(delayed(align_pair)(shots, settings, folder) for shots in todo)
-    for record in tqdm(aligned, desc="align", unit="pair", total=len(todo), smoothing=0.05):
-        records[record["key"]] = record
-        if "refused" in record:
-            log.warning("refused: %s + %s: %s", record["phone"], record["dslr"], record["refused"])
+    with workers(args.jobs, args.dask, [args.phone.absolute(), args.dslr.absolute(), folder.absolute()]) as work:
+        aligned = work(delayed(align_pair)(shots, settings, folder.absolute()) for shots in todo)
+        for record in tqdm(aligned, desc="align", unit="pair", total=len(todo), smoothing=0.05):
+            records[record["key"]] = record
+            if "refused" in record:
+                log.warning("refused: %s + %s: %s", record["phone"], record["dslr"], record["refused"])
 
     unusable = [(printable(path.name), reason) for path, reason in unpaired]
     in_order = [records[shots.key] for shots in pairs]

@@ -78,11 +78,14 @@ def align_pair(shots: Shots, settings: Settings, folder: Path) -> Record:
     part.mkdir(parents=True)
     try:
         try:
-            record |= _aligned(shots, settings, part, seconds)
-        except (UserError, cv2.error, MemoryError) as error:
-            shutil.rmtree(part)
-            part.mkdir()
+            phone, both = _align(shots, settings, record, seconds)
+        except (UserError, cv2.error, np.linalg.LinAlgError, MemoryError) as error:
             record["refused"] = " ".join(str(error).split()) or type(error).__name__
+        else:
+            with _timed(seconds, "write"):  # outside of the above: a full disk is no fault of the pair
+                rows = [_write(patch, number, settings, part) for number, patch in enumerate(both.cut.patches)]
+                _write_blink(phone, both.resampled, part / BLINK)
+            record["patches"] = rows
         write_text(part / RECORD, json.dumps(record, indent=1, allow_nan=False) + "\n")
         shutil.rmtree(folder / shots.key, ignore_errors=True)
         part.replace(folder / shots.key)
@@ -124,16 +127,15 @@ def align_pixels(phone: Pixels, dslr: Pixels, settings: Settings, seconds: dict[
     return Aligned(alignment, resampled, made)
 
 
-def _aligned(shots: Shots, settings: Settings, folder: Path, seconds: dict[str, float]) -> Record:
+def _align(shots: Shots, settings: Settings, record: Record, seconds: dict[str, float]) -> tuple[Pixels, Aligned]:
+    """The phone's pixels and what the pair becomes; how it was aligned goes into `record`."""
     with _timed(seconds, "decode"):
         phone, dslr = read_pixels(shots.phone), read_pixels(shots.dslr)
+    with _timed(seconds, "hash"):
+        hashes = {"phone_sha256": _sha256(shots.phone), "dslr_sha256": _sha256(shots.dslr)}
     both = align_pixels(phone, dslr, settings, seconds)
     alignment = both.alignment
-    with _timed(seconds, "write"):
-        rows = [_write(patch, number, settings, folder) for number, patch in enumerate(both.cut.patches)]
-        _write_blink(phone, both.resampled, folder / BLINK)
-        hashes = {"phone_sha256": sha256(shots.phone), "dslr_sha256": sha256(shots.dslr)}
-    return {
+    record |= {
         **hashes,
         "phone_px": [phone.shape[1], phone.shape[0]],
         "dslr_px": [dslr.shape[1], dslr.shape[0]],
@@ -145,8 +147,15 @@ def _aligned(shots: Shots, settings: Settings, folder: Path, seconds: dict[str, 
         "crop": list(both.cut.crop),
         "windows": both.cut.windows,
         "dropped": both.cut.dropped,
-        "patches": rows,
     }
+    return phone, both
+
+
+def _sha256(photo: Path) -> str:
+    try:
+        return sha256(photo)
+    except OSError as error:  # taken away since it was decoded
+        raise UserError(f"{printable(photo)}: {error.strerror or 'cannot be read'}; put it back") from error
 
 
 def _why_none(made: Cut, settings: Settings) -> str:

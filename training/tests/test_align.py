@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,7 +22,7 @@ from training.embedded_sample import SAMPLE
 from training.pairing import Shots, by_name, by_time
 from training.pairs import find_pairs
 from training.patch_set import split
-from training.photos import read_pixels
+from training.photos import PHOTO_SUFFIXES, read_pixels
 
 SETTINGS = Settings("phone")
 SCENES = {photo.name: photo for photo in SAMPLE}
@@ -226,6 +229,56 @@ def test_a_kill_loses_one_pair_and_the_result_is_the_same(
 def test_two_workers_make_the_same(folders: tuple[Path, Path], tmp_path: Path) -> None:
     assert run(folders, tmp_path / "one") == run(folders, tmp_path / "two", "--jobs", "2") == 0
     assert manifest(tmp_path / "one") == manifest(tmp_path / "two")
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_of_two_processes_makes_the_same(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
+) -> None:
+    distributed = pytest.importorskip("distributed", reason="install pocket-dslr[dask]")
+    assert run(folders, tmp_path / "one") == 0
+    monkeypatch.chdir(tmp_path)
+    here = (folders[0].relative_to(tmp_path), folders[1].relative_to(tmp_path))  # as seen from here, not by workers
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        assert run(here, Path("two"), "--dask", cluster.scheduler_address) == 0
+        with distributed.Client(cluster) as client:
+            done = client.run(lambda dask_worker: dask_worker.state.executed_count)
+    assert manifest(tmp_path / "one") == manifest(tmp_path / "two")
+    assert len(done) == 2 and sum(done.values()) == 4
+    assert run(folders, tmp_path / "three", "--dask", "tcp://127.0.0.1:9") == 1
+    assert "no Dask scheduler answers there" in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_sigkill_loses_at_most_one_pair(folders: tuple[Path, Path], tmp_path: Path, repository: Path) -> None:
+    out, records = tmp_path / "out", tmp_path / "out/phone/pairs"
+    command = [sys.executable, str(repository / "training/align.py"), "--phone", str(folders[0]), "--dslr",
+               str(folders[1]), "--out", str(out)]  # fmt: skip
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        while not list(records.glob("*/pair.json")) and process.poll() is None:
+            time.sleep(0.01)
+        process.kill()
+    finished = {path: path.stat().st_mtime_ns for path in records.glob("*/pair.json")}
+    assert 0 < len(finished) < 4, "it should die in the middle"
+    assert run(folders, out) == run(folders, tmp_path / "whole") == 0
+    assert all(path.stat().st_mtime_ns == time_ns for path, time_ns in finished.items()), "finished pairs are kept"
+    assert manifest(out) == manifest(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_no_file_stops_the_run(pocket_data: Path, folders: tuple[Path, Path], tmp_path: Path) -> None:
+    """Odd and broken files of every kind, on the phone's side, the DSLR's, or both."""
+    odd = sorted(path for path in (pocket_data / "robustness").rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES)
+    assert len(odd) > 50
+    odd = odd[::4]
+    for number, path in enumerate(odd):
+        sides = ([0], [1], [0, 1])[number % 3]
+        for side in (0, 1):
+            source = path if side in sides else folders[1] / "0.png"
+            shutil.copy(source, folders[side] / f"odd{number}{source.suffix}")
+    assert run(folders, tmp_path / "out") == 0
+    counts = manifest(tmp_path / "out")["counts"]
+    assert counts["pairs"] >= 2 and counts["pairs"] + counts["refused"] == 4 + len(odd)
 
 
 def test_nothing_aligned_is_an_error_that_says_where_the_reasons_are(tmp_path: Path, capfd) -> None:
