@@ -121,10 +121,11 @@ class OpenPhoto:
             rows = min(STRIP_ROWS, height - top)
             strip = np.frombuffer(region.fetch(0, top, width, rows), self.dtype).reshape(rows, width, bands)
             at = top if self.orientation in (1, 2, 5, 8) else height - top - rows
-            yield *((at, 0) if self.orientation <= 4 else (0, at)), _turned(strip, self.orientation)
+            yield *((at, 0) if self.orientation <= 4 else (0, at)), upright(strip, self.orientation)
 
 
-def _turned(samples: Samples, orientation: int) -> Samples:
+def upright(samples: Samples, orientation: int) -> Samples:
+    """Samples [H, W, C] as a file has them -> as people see them (EXIF orientation 1 to 8; others change nothing)."""
     turns: dict[int, Callable[[Samples], Samples]] = {
         2: lambda p: p[:, ::-1],
         3: lambda p: p[::-1, ::-1],
