@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +34,14 @@ class Batch:
         return Batch(self.phone.to(device), self.dslr.to(device), self.thumbnail.to(device))
 
 
+@dataclass(frozen=True)
+class _Drawn:
+    """A sample by its size (height, width) and by what reads it: phone, dslr, thumbnail."""
+
+    size: Callable[[], tuple[int, int]]
+    load: Callable[[], tuple[Pixels, Pixels, Pixels]]
+
+
 class Batches(Dataset[tuple[Batch, Batch]]):
     """Step -> two independent batches: the generator's and the discriminator's.
 
@@ -40,6 +50,8 @@ class Batches(Dataset[tuple[Batch, Batch]]):
 
     Args:
         packed, packed_share: sets of packed samples, and which share of every batch is from them all.
+        rank, processes: which of how many processes this is. Each has every `processes`-th sample of a batch: together
+            they see what a single one would.
 
     Raises:
         UserError: a photo is smaller than a patch.
@@ -55,11 +67,15 @@ class Batches(Dataset[tuple[Batch, Batch]]):
         seed: int,
         packed: Sequence[Packed] = (),
         packed_share: float = 0.0,
+        rank: int = 0,
+        processes: int = 1,
     ):
         self.pairs, self.steps, self.batch = list(pairs), steps, batch
         self.packed = list(packed)
         self.from_packed = round(batch * packed_share) if self.packed else 0
         self.patch_px, self.thumbnail_px, self.seed = patch_px, thumbnail_px, seed
+        self.rank, self.processes = rank, processes
+        self._sizes: dict[int, tuple[int, int]] = {}  # of all photos so far
         self._cache: dict[int, tuple[Pixels, Pixels, Pixels]] = {}
         self._cached_bytes = 0
 
@@ -71,18 +87,23 @@ class Batches(Dataset[tuple[Batch, Batch]]):
         return self._draw(random), self._draw(random)
 
     def _draw(self, random: np.random.Generator) -> Batch:
-        samples = [
-            self._augmented(*(self._packed(random) if at < self.from_packed else self._pair(random)), random)
-            for at in range(self.batch)
-        ]
+        samples = []
+        for at in range(self.batch):
+            drawn = self._draw_packed(random) if at < self.from_packed else self._draw_pair(random)
+            height, width = drawn.size()
+            top, left = (
+                int(random.integers(height - self.patch_px + 1)),
+                int(random.integers(width - self.patch_px + 1)),
+            )
+            turns, mirror = int(random.integers(4)), bool(random.integers(2))
+            if at % self.processes == self.rank:  # the other ones are drawn only to go on as they do
+                samples.append(self._augmented(*drawn.load(), top, left, turns, mirror))
         return Batch(*(_to_tensor(side) for side in zip(*samples, strict=True)))
 
     def _augmented(
-        self, phone: Pixels, dslr: Pixels, small: Pixels, random: np.random.Generator
+        self, phone: Pixels, dslr: Pixels, small: Pixels, top: int, left: int, turns: int, mirror: bool
     ) -> tuple[Pixels, Pixels, Pixels]:
         patch = self.patch_px
-        top, left = (int(random.integers(side - patch + 1)) for side in phone.shape[:2])
-        turns, mirror = int(random.integers(4)), bool(random.integers(2))
 
         def turned(image: Pixels) -> Pixels:
             image = np.rot90(image, turns)
@@ -91,16 +112,22 @@ class Batches(Dataset[tuple[Batch, Batch]]):
         crop = np.s_[top : top + patch, left : left + patch]
         return turned(phone[crop]), turned(dslr[crop]), turned(small)
 
-    def _packed(self, random: np.random.Generator) -> tuple[Pixels, Pixels, Pixels]:
+    def _draw_packed(self, random: np.random.Generator) -> _Drawn:
         at = int(random.integers(sum(map(len, self.packed))))
         for packed in self.packed:
             if at < len(packed):
-                return packed.phone[at], packed.dslr[at], packed.thumbnail[at]
+                return _Drawn(partial(packed.size, at), partial(packed.sample, at))
             at -= len(packed)
         raise AssertionError("the index lies within the sum of the lengths")
 
-    def _pair(self, random: np.random.Generator) -> tuple[Pixels, Pixels, Pixels]:
-        return self._load(int(random.integers(len(self.pairs))))
+    def _draw_pair(self, random: np.random.Generator) -> _Drawn:
+        at = int(random.integers(len(self.pairs)))
+        return _Drawn(partial(self._size, at), partial(self._load, at))
+
+    def _size(self, index: int) -> tuple[int, int]:
+        if index not in self._sizes:
+            self._load(index)
+        return self._sizes[index]
 
     def _load(self, index: int) -> tuple[Pixels, Pixels, Pixels]:
         if index in self._cache:
@@ -112,11 +139,30 @@ class Batches(Dataset[tuple[Batch, Batch]]):
                 f"{pair.name}: {phone.shape[1]}x{phone.shape[0]} px is smaller than a patch of {self.patch_px} px; "
                 "remove it or choose a smaller --patch"
             )
+        self._sizes[index] = phone.shape[0], phone.shape[1]
         loaded = phone, dslr, thumbnail(phone, self.thumbnail_px, self.thumbnail_px)
         if self._cached_bytes < CACHE_BYTES:
             self._cached_bytes += phone.nbytes + dslr.nbytes
             self._cache[index] = loaded
         return loaded
+
+
+class Timed:
+    """Passes batches on and counts for how many seconds they were waited for."""
+
+    def __init__(self, batches: Iterable[tuple[Batch, Batch]]):
+        self._batches = batches
+        self.waited_s = 0.0
+
+    def __iter__(self) -> Iterator[tuple[Batch, Batch]]:
+        batches = iter(self._batches)
+        while True:
+            start = time.monotonic()
+            batch = next(batches, None)
+            self.waited_s += time.monotonic() - start
+            if batch is None:
+                return
+            yield batch
 
 
 def _to_tensor(images: Sequence[Pixels]) -> Tensor:

@@ -41,6 +41,14 @@ class Packed:
     def __len__(self) -> int:
         return len(self.phone)
 
+    def size(self, at: int) -> tuple[int, int]:
+        """Height and width of a patch."""
+        return self.phone.shape[1], self.phone.shape[2]
+
+    def sample(self, at: int) -> tuple[Pixels, Pixels, Pixels]:
+        """(phone, dslr, thumbnail) of sample `at`."""
+        return self.phone[at], self.dslr[at], self.thumbnail[at]
+
 
 class Writer:
     """Collects samples; `save` makes the folder valid by writing its facts last."""

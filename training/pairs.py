@@ -88,7 +88,7 @@ class PairSplits:
     description: str
 
 
-def find_pairs(root: Path | None, phone: str = "iphone", seed: int = 0) -> PairSplits:
+def find_pairs(root: Path | None, phone: str | None = "iphone", seed: int = 0) -> PairSplits:
     """The pairs below `root`, or the embedded sample for None, split by photo.
 
     With DPED's own split, train and validation are complete, so that figures compare with published ones;
@@ -97,7 +97,7 @@ def find_pairs(root: Path | None, phone: str = "iphone", seed: int = 0) -> PairS
     photos that are added later move hardly any.
 
     Args:
-        phone: which phone folder, when there are several ("iphone", "blackberry", "sony").
+        phone: which phone folder, when there are several ("iphone", "blackberry", "sony"); None: the only one.
 
     Raises:
         PairError: no pairs there, a phone photo with no partner, too few pairs to split.
@@ -106,6 +106,9 @@ def find_pairs(root: Path | None, phone: str = "iphone", seed: int = 0) -> PairS
         return _embedded_splits()
     if not root.is_dir():
         raise PairError(f"{printable(root)}: no such folder; give a DPED root or a folder with <phone>/ and canon/")
+    if phone is None:
+        only = [folder.parent.name for folder in root.glob("*/training_data")]
+        phone = only[0] if len(only) == 1 else "iphone"
     for dped in (root / phone, root):
         if (dped / "training_data").is_dir():
             return _dped_splits(dped, phone, seed)

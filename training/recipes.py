@@ -97,13 +97,15 @@ class PaperRecipe:
             features = self.vgg(enhanced).float()
             with torch.no_grad():
                 dslr_features = self.vgg(batch.dslr).float()
+        processes = self.fabric.world_size  # gradients are averaged over them, and two losses are sums over the batch
         self.discriminator.requires_grad_(False)
-        terms = {
-            "content": losses.content_loss(features, dslr_features),
-            "texture": losses.texture_loss(self.discriminator(enhanced)),
-            "colour": losses.colour_loss(enhanced, batch.dslr),
-            "tv": losses.tv_loss(enhanced),
-        }
+        with self.fabric.no_backward_sync(self.discriminator):  # type: ignore[arg-type]  # it passes the gradient on
+            terms = {
+                "content": losses.content_loss(features, dslr_features),
+                "texture": losses.texture_loss(self.discriminator(enhanced)) * processes,
+                "colour": losses.colour_loss(enhanced, batch.dslr),
+                "tv": losses.tv_loss(enhanced),
+            }
         total = sum(getattr(self.weights, name) * term for name, term in terms.items())
         assert isinstance(total, Tensor)
         _descend(self.fabric, [self.generator_adam], total, terms, index)
@@ -113,12 +115,13 @@ class PaperRecipe:
         with torch.no_grad():
             enhanced = self.generator(other.phone, other.thumbnail).float()
         coin = torch.Generator().manual_seed(index)
-        is_dslr = torch.randint(2, (len(enhanced),), generator=coin).bool().to(enhanced.device)
+        coins = torch.randint(2, (processes * len(enhanced),), generator=coin).bool()
+        is_dslr = coins[self.fabric.global_rank :: processes].to(enhanced.device)
         logits = self.discriminator(torch.where(is_dslr.view(-1, 1, 1, 1), other.dslr, enhanced))
-        cross_entropy = losses.discriminator_loss(logits, is_dslr)
+        cross_entropy = losses.discriminator_loss(logits, is_dslr) * processes
         _descend(self.fabric, [self.discriminator_adam], cross_entropy, {"discriminator": cross_entropy}, index)
         accuracy = (logits.argmax(1) == (~is_dslr).long()).float().mean()
-        named = {**terms, "total": total, "discriminator": cross_entropy / len(logits), "accuracy": accuracy}
+        named = {**terms, "total": total, "discriminator": cross_entropy / len(coins), "accuracy": accuracy}
         return {name: term.item() for name, term in named.items()}
 
 

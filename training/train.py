@@ -2,7 +2,9 @@
 
 Trains a generator from phone/DSLR pairs. Without flags: the Pocket generator on the embedded sample, in minutes
 on two cores. `--generator dped --preset code --pairs dped` trains the paper's with all four of its losses.
-The same command again resumes a run that was interrupted.
+`--finetune pocket-iphone --pairs MY_DIR` teaches a released network your own camera and says what that gained.
+The same command again resumes a run that was interrupted. Several GPUs, of one machine or many that share a disk:
+`torchrun --nproc-per-node 8 training/train.py ...`; the network is the one that a single process would make.
 """
 
 from __future__ import annotations
@@ -12,11 +14,9 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
@@ -24,21 +24,20 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from training import generators, resume
-from training.batches import Batches
-from training.checkpoint import Checkpoint, CheckpointError
+from training import fine_tuning, generators, resume
+from training.batches import Batches, Timed
+from training.checkpoint import Checkpoint, CheckpointError, load_tensors, save_tensors
 from training.commandline import UserError, log, run
-from training.enhancer import TorchEngine
 from training.files import write_text
 from training.generators.base import Generator
-from training.metrics import mse, mse_to_psnr
 from training.packed import load as load_packed
-from training.pairs import PhotoPair, find_pairs, fold_of, parse_fold, usable
-from training.photos import from_samples
+from training.pairs import find_pairs, fold_of, parse_fold, usable
+from training.processes import make_fabric
 from training.recipes import PRESETS, make_recipe
+from training.validation import SCORE, Means, draw_row, validate
 
 EMA_DECAY = 0.999
-SHEET_PHOTOS, SHEET_PX = 4, 256
+HOW_NOT_WHAT = ("out", "minutes", "patience", "finetune")  # flags with which a run may be resumed differently
 
 
 def parse() -> argparse.ArgumentParser:
@@ -53,6 +52,7 @@ def parse() -> argparse.ArgumentParser:
     add("--packed", type=Path, nargs="*", default=[], metavar="FOLDER", help="samples of teach.py or simulate.py")
     add("--packed-share", type=float, default=0.7, help="of them in every batch; 1 learns from no pair (default: "
         "%(default)s)")  # fmt: skip
+    add("--finetune", metavar="CHECKPOINT", help="--init with the flags that suit it, early stopping and a report")
     add("--init", metavar="CHECKPOINT", help="start from these weights (default: from scratch)")
     add("--keep-initial", type=float, default=0.0, metavar="SHARE", help="of the weights of --init in the result, for "
         "fine-tuning that is not to forget (default: %(default)s)")  # fmt: skip
@@ -69,6 +69,8 @@ def parse() -> argparse.ArgumentParser:
     add("--lr", type=float, help="learning rate of Adam (default: 2e-3 for pixel, else 5e-4)")
     add("--seed", type=int, default=0, help="(default: %(default)s)")
     add("--validate-every", type=int, default=200, help="steps between validations and saves (default: %(default)s)")
+    add("--patience", type=int, metavar="N", help="stop after N validations without a better one, and keep the best "
+        "weights (default: no, and the last)")  # fmt: skip
     add("--vgg", type=Path, help="imagenet-vgg-verydeep-19.mat for the content loss (default: the installed copy)")
     add("--accelerator", choices=("auto", "cpu", "cuda"), default="auto", help="(default: %(default)s)")
     add("--precision", choices=("32-true", "bf16-mixed"), default="32-true", help="(default: %(default)s)")
@@ -78,6 +80,8 @@ def parse() -> argparse.ArgumentParser:
 
 
 def train(args: argparse.Namespace) -> Path:
+    if args.finetune:
+        args.init, args.out = args.finetune, args.out or Path("runs") / f"{Path(args.finetune).stem}-finetuned"
     out: Path = args.out or Path("runs") / args.generator
     preset: str = args.preset or ("pixel" if args.generator == "pocket" else "code")
     out.mkdir(parents=True, exist_ok=True)
@@ -85,6 +89,10 @@ def train(args: argparse.Namespace) -> Path:
     for flag in ("packed_share", "keep_initial"):
         if not 0 <= getattr(args, flag) <= 1:
             raise UserError(f"--{flag.replace('_', '-')} {getattr(args, flag)}: must lie between 0 and 1")
+    if args.finetune and not args.pairs:
+        raise UserError("--finetune needs --pairs: a folder that align.py made, or one with <phone>/ and canon/")
+    fabric = make_fabric(args.accelerator, args.precision, args.batch)
+    first = fabric.is_global_zero  # of the processes: it validates and writes
     splits = find_pairs(args.pairs, args.phone, args.seed)
     if args.fold:
         splits = fold_of(splits, *args.fold)
@@ -92,8 +100,10 @@ def train(args: argparse.Namespace) -> Path:
     pairs, validation = usable(splits.train, log.warning), usable(splits.validation, log.warning)
     if args.all_pairs:
         pairs += validation
+    judged = validation
+    if args.finetune:
+        validation, judged = fine_tuning.halves(validation)
 
-    fabric = Fabric(accelerator=args.accelerator, devices=1, precision=args.precision)
     torch.manual_seed(args.seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # it only costs time
@@ -106,66 +116,96 @@ def train(args: argparse.Namespace) -> Path:
     ema = AveragedModel(generator, avg_fn=moving_average)
     averaged = cast(Generator, ema.module)
 
-    settings = {name: str(value) for name, value in sorted(vars(args).items()) if name not in ("out", "minutes")}
+    settings = {name: str(value) for name, value in sorted(vars(args).items()) if name not in HOW_NOT_WHAT}
     settings |= {"packed": str([samples.facts["sha256"] for samples in packed])}
     settings |= {"init": initial.sha256 if initial else "None"}
-    state_file, log_file = out / "resume.safetensors", out / "log.jsonl"
+    state_file, best_file, log_file = out / "resume.safetensors", out / "best.safetensors", out / "log.jsonl"
     modules = {**recipe.modules, "ema": ema}
     start, minutes_before, rows = 0, 0.0, []
+    scores = [validate(averaged, validation)[SCORE]] if first and args.patience and initial else []
     if state_file.exists():
         header = resume.load(state_file, modules, recipe.optimizers)
         if header["settings"] != settings:
             raise CheckpointError(f"{out}: holds a run with other settings; choose another --out or remove it")
         start, minutes_before, rows = header["step"], header["minutes"], header["rows"]
         log.info("resuming at step %d", start)
+    if first and args.patience and not (start and best_file.exists()):
+        save_tensors(best_file, averaged.state_dict(), {"step": start})
+    scores += [row[SCORE] for row in rows]
 
-    out_of_time = args.minutes is not None and minutes_before >= args.minutes
+    finished = args.minutes is not None and minutes_before >= args.minutes
+    finished |= first and bool(scores) and args.patience is not None and fine_tuning.exhausted(scores, args.patience)
+    finished = fabric.broadcast(finished)
     batches = Batches(
-        pairs, args.steps, args.batch, args.patch, generator.thumbnail_px, args.seed, packed, args.packed_share
-    )
-    remaining = range(start, start if out_of_time else args.steps)
-    loader = DataLoader(batches, batch_size=None, sampler=remaining, num_workers=args.workers)
-    writer = SummaryWriter(str(out / "tensorboard"), purge_step=start)
-    bar = tqdm(total=args.steps, initial=start, unit="step", desc=f"training {args.generator}", mininterval=1)
-    began, step, sums = time.monotonic(), start, _Means()
+        pairs, args.steps, args.batch, args.patch, generator.thumbnail_px, args.seed, packed, args.packed_share,
+        fabric.global_rank, fabric.world_size,
+    )  # fmt: skip
+    remaining = range(start, start if finished else args.steps)
+    loader = Timed(DataLoader(batches, batch_size=None, sampler=remaining, num_workers=args.workers))
+    writer = SummaryWriter(str(out / "tensorboard"), purge_step=start) if first else None
+    bar = tqdm(total=args.steps, initial=start, unit="step", desc=f"training {args.generator}", mininterval=1,
+               disable=not first)  # fmt: skip
+    began, step, sums = time.monotonic(), start, Means()
 
     def minutes() -> float:
         return minutes_before + (time.monotonic() - began) / 60
 
-    with logging_redirect_tqdm(), bar, writer:
+    with logging_redirect_tqdm(), bar:
         for step, (batch, other) in enumerate(loader, start + 1):
             named = recipe.step(step - 1, batch.to(fabric.device), other.to(fabric.device))
             ema.update_parameters(generator)
             sums.add(named)
             bar.update()
-            images_per_s = (step - start) * args.batch / (time.monotonic() - began)
+            elapsed = time.monotonic() - began
+            images_per_s = (step - start) * args.batch / elapsed
             bar.set_postfix(
                 {"images/s": f"{images_per_s:.1f}", **{k: f"{v:.4g}" for k, v in named.items()}}, refresh=False
             )
-            last = step == args.steps or (args.minutes is not None and minutes() >= args.minutes)
-            if last or step % args.validate_every == 0:
-                scores = validate(averaged, validation, writer, step)
-                row = {"step": step, "minutes": minutes(), "images_per_s": images_per_s, "loss": sums.take(), **scores}
+            out_of_time = args.minutes is not None and fabric.broadcast(minutes() >= args.minutes)
+            last = step == args.steps or out_of_time
+            if not last and step % args.validate_every:
+                continue
+            if first:
+                quality = validate(averaged, validation, writer, step)
+                row = {"step": step, "minutes": minutes(), "images_per_s": images_per_s,
+                       "waiting_share": loader.waited_s / elapsed, "loss": sums.take(), **quality}  # fmt: skip
                 rows.append(row)
-                _scalars(writer, row)
+                scores.append(row[SCORE])
+                if writer:
+                    draw_row(writer, row)
                 write_text(log_file, "".join(json.dumps(row) + "\n" for row in rows))
+                if args.patience and scores[-1] == max(scores):
+                    save_tensors(best_file, averaged.state_dict(), {"step": step})
                 header = {"step": step, "minutes": minutes(), "settings": settings, "rows": rows}
                 resume.save(state_file, modules, recipe.optimizers, header)
-                log.info("step %d: validation %.2f dB (phone photo %.2f)", step, scores["psnr_mean_of_images_db"],
-                         scores["identity_psnr_mean_of_images_db"])  # fmt: skip
-            if last:
+                log.info("step %d: validation %.2f dB (phone photo %.2f)", step, row[SCORE], row[f"identity_{SCORE}"])
+                last |= args.patience is not None and fine_tuning.exhausted(scores, args.patience)
+            if fabric.broadcast(last):
                 break
+    if not first:
+        return out / "checkpoint.safetensors"  # the first process writes it
 
+    if args.patience:
+        best, header = load_tensors(best_file)
+        averaged.load_state_dict(best)
+        log.info("the best weights are those of step %d", header["step"])
+        step, rows = header["step"], [row for row in rows if row["step"] <= header["step"]]
     if initial and args.keep_initial:
         keep(Checkpoint.load(args.init).generator, args.keep_initial, averaged)
         rows = [{**rows[-1], **validate(averaged, validation, writer, step)}] if rows else []
+    gain = None
+    if args.finetune:
+        gain = fine_tuning.report(Checkpoint.load(args.init).generator, averaged, judged, Path(args.finetune).stem, out)
+        log.info("%s", (out / "gain.md").read_text(encoding="utf-8"))
+    if writer:
+        writer.close()
     licences = {pair.licence for pair in pairs} if batches.from_packed < args.batch else set()
     licences |= {licence for samples in packed for licence in samples.facts["licences"]}
     licences |= set(initial.provenance.get("licences", [initial.licence])) if initial else set()
     checkpoint = Checkpoint(
         averaged.eval(),
         licence="trained on photos of these licences: " + "; ".join(sorted(licences)),
-        scores={"validation": rows[-1]} if rows else {},
+        scores=({"validation": rows[-1]} if rows else {}) | ({"gain": gain} if gain else {}),
         provenance={
             "settings": settings | {"pairs": splits.description},
             "preset": preset,
@@ -193,55 +233,11 @@ def keep(initial: Generator, share: float, tuned: Generator) -> None:
         after.lerp_(before, share)
 
 
-@torch.inference_mode()
-def validate(generator: Generator, pairs: Sequence[PhotoPair], writer: SummaryWriter, step: int) -> dict[str, float]:
-    """Quality of whole outputs, clamped, against the DSLR side; draws phone | enhanced | DSLR sheets."""
-    engine = TorchEngine(generator, next(generator.parameters()).device.type)
-    errors, before = [], []
-    for k, pair in enumerate(pairs):
-        phone, dslr = map(from_samples, pair.load())
-        enhanced = engine.whole(phone)
-        errors.append(mse(enhanced, dslr))
-        before.append(mse(phone, dslr))
-        if k < SHEET_PHOTOS:
-            row = np.concatenate([image[:SHEET_PX, :SHEET_PX] for image in (phone, enhanced, dslr)], axis=1)
-            writer.add_image(f"phone, enhanced, DSLR/{k}", row, step, dataformats="HWC")
-    generator.train()
-    return {
-        "psnr_mean_of_images_db": float(np.mean([mse_to_psnr(error) for error in errors])),
-        "psnr_of_mean_mse_db": mse_to_psnr(float(np.mean(errors))),
-        "identity_psnr_mean_of_images_db": float(np.mean([mse_to_psnr(error) for error in before])),
-    }
-
-
-class _Means:
-    """Means of each loss since the last validation."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, float] = {}
-        self._count = 0
-
-    def add(self, named: dict[str, float]) -> None:
-        self._sums = {name: self._sums.get(name, 0.0) + value for name, value in named.items()}
-        self._count += 1
-
-    def take(self) -> dict[str, float]:
-        means = {name: total / self._count for name, total in self._sums.items()}
-        self._sums, self._count = {}, 0
-        return means
-
-
-def _scalars(writer: SummaryWriter, row: dict[str, Any]) -> None:
-    for name, value in row.items():
-        if name == "loss":
-            for term, mean in value.items():
-                writer.add_scalar(f"loss/{term}", mean, row["step"])
-        elif name != "step":
-            writer.add_scalar(name, value, row["step"])
-
-
 def main(argv: Sequence[str] | None = None) -> int:
-    return run(parse(), train, argv)
+    parser = parse()
+    if parser.parse_known_args(argv)[0].finetune:
+        parser.set_defaults(**fine_tuning.DEFAULTS)
+    return run(parser, train, argv)
 
 
 if __name__ == "__main__":
