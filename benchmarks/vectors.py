@@ -26,6 +26,7 @@ from benchmarks.report import canonical_json
 from benchmarks.vector_artifacts import artifact_vectors, manifest_vectors
 from conversion.artifact import TensorSpec
 from conversion.runtimes import to_layout
+from training import metrics
 from training.commandline import run
 from training.decoding import upright
 from training.enhancer import Array, blend, enhance_photo, from_planes, thumbnail_planes, to_planes
@@ -64,6 +65,7 @@ def all_vectors() -> dict[str, str]:
         "blending": _blending(),
         "packing": _packing(),
         "orientation": _orientation(),
+        "metrics": _metrics(),
         "percentiles": _percentiles(),
         "canonical_json": _canonical_json(),
         "manifests": manifest_vectors(),
@@ -283,6 +285,20 @@ def _orientation() -> Iterator[Case]:
                 "height": height, "width": width, "orientation": orientation,
                 "upright_height": turned.shape[0], "upright_width": turned.shape[1], **_facts(turned),
             }  # fmt: skip
+
+
+def _metrics() -> Iterator[Case]:
+    """What a device says of its golden tile; the one part that is compared by a tolerance."""
+    for seed, (height, width, amplitude) in enumerate(((11, 11, 1), (16, 21, 9), (40, 33, 60), (24, 24, 0))):
+        before = _image(height, width, seed)
+        noise = _image(height, width, seed + 100).astype(np.int64) % (2 * amplitude + 1) - amplitude
+        image, reference = ((x / 255).astype(np.float32) for x in ((before + noise).clip(0, 255), before))
+        yield {
+            "height": height, "width": width, "seed": seed, "amplitude": amplitude,
+            "psnr_db": round(metrics.psnr(image, reference), 9), "ssim": round(metrics.ssim(image, reference), 9),
+            "delta_e_2000": round(metrics.delta_e(image, reference), 6),
+            "colour_shift": [round(part, 9) for part in metrics.colour_shift(image, reference)],
+        }  # fmt: skip
 
 
 def _percentiles() -> Iterator[Case]:
