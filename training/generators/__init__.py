@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from training.generators.base import Generator
+from training.generators.baselines import PerPixel, PerPixelConfig, Srcnn, SrcnnConfig
 from training.generators.dped import Dped, DpedConfig
 from training.generators.pocket import Pocket, PocketConfig
 from training.generators.ppcn import PpcnConfig, PpcnStudent, PpcnTeacher
@@ -14,6 +15,8 @@ _BUILDERS: dict[str, tuple[type, type[Generator]]] = {
     "dped": (DpedConfig, Dped),
     "ppcn_student": (PpcnConfig, PpcnStudent),
     "ppcn_teacher": (PpcnConfig, PpcnTeacher),
+    "srcnn": (SrcnnConfig, Srcnn),
+    "per_pixel": (PerPixelConfig, PerPixel),
 }
 NAMES = tuple(_BUILDERS)
 

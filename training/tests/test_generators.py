@@ -28,7 +28,13 @@ def alive(name: str, seed: int = 0) -> generators.Generator:
 
 @pytest.mark.parametrize(
     ("name", "parameters", "macs"),
-    [("dped", 401_475, 399_744), ("ppcn_student", 2_715, 2_624), ("ppcn_teacher", 21_843, 21_504)],
+    [
+        ("dped", 401_475, 399_744),
+        ("ppcn_student", 2_715, 2_624),
+        ("ppcn_teacher", 21_843, 21_504),
+        ("srcnn", 20_099, 20_000),
+        ("per_pixel", 1_283, 1_216),
+    ],
 )
 def test_published_sizes_and_costs(name: str, parameters: int, macs: int) -> None:
     generator = generators.build(name)
@@ -112,7 +118,7 @@ def test_pocket_tiles_add_up_at_every_size(height: int, width: int, tile_px: int
     assert np.abs(tiled - engine.whole(photo)).max() <= 1e-5
 
 
-@pytest.mark.parametrize("name", [name for name in generators.NAMES if name != "pocket"])
+@pytest.mark.parametrize("name", ["dped", "ppcn_student", "ppcn_teacher"])
 def test_streamed_statistics_are_those_of_the_photo(name: str) -> None:
     generator = alive(name).double()
     photo = torch.rand(1, 3, 70, 91).double()
@@ -145,6 +151,15 @@ def test_dped_is_the_paper_layer_by_layer() -> None:
     expected = torch.tanh(convolve(x, "tail")) * 0.58 + 0.5
     with torch.no_grad():
         torch.testing.assert_close(generator(photo, photo), expected, atol=2e-5, rtol=0)
+
+
+def test_per_pixel_maps_colours_whatever_is_beside_them() -> None:
+    generator = alive("per_pixel")
+    photo = torch.rand(1, 3, 8, 9)
+    shuffled = photo.flatten(2)[:, :, torch.randperm(72)].view_as(photo)
+    with torch.no_grad():
+        one, two = (generator(x).flatten(2).sort(2).values for x in (photo, shuffled))
+    torch.testing.assert_close(one, two)
 
 
 @given(st.integers(1, 3), st.sampled_from([2, 4, 8]), st.integers(1, 4), st.integers(1, 4))
