@@ -44,6 +44,18 @@ def quantize_weight(weight: Tensor, bits: int) -> Tensor:
     return _round(weight / scale).clamp(-most, most) * scale
 
 
+@torch.no_grad()
+def put_on_grid(network: nn.Module, bits: int = 8) -> None:
+    """Kernels of convolutions become what `bits` hold of them; who then stores them in `bits` loses nothing.
+
+    Of every convolution, also of those that compute in float: of a kernel it is the storing that costs, and an error in
+    what is decided once for a photo shifts the colours of all of it.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.weight.copy_(quantize_weight(module.weight, bits))
+
+
 def quantize_activation(x: Tensor, low: Tensor, high: Tensor, bits: int) -> Tensor:
     """On 2^bits levels from about low <= 0 to about high >= 0, zero among them; what lies outside is clamped."""
     scale = (high - low).clamp_min(LEAST_RANGE) / (2**bits - 1)

@@ -1,9 +1,10 @@
 """python training/quantize_aware.py --checkpoint pocket-iphone
 
-Makes a checkpoint bear 8-bit convolutions, whatever the backend (w8a8). First channels are rescaled so that none
-wastes the range of its tensor (which changes nothing else), then the convolutions of enhance learn, with rounding
-imitated, to answer what the network answers now. Out comes an ordinary float checkpoint that every converter quantizes.
-The same command again resumes a run that was interrupted.
+Makes a checkpoint bear 8-bit convolutions, whatever the backend. First channels are rescaled so that none wastes the
+range of its tensor (which changes nothing else), then the convolutions of enhance learn, with rounding imitated, to
+answer what the network answers now. At last all kernels, those of analyze as well, are rounded to whole multiples of a
+step for each output channel: 8 bits then store them without loss. Out comes an ordinary float checkpoint that every
+converter quantizes. The same command again resumes a run that was interrupted.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from training.batches import Batch, Batches
 from training.checkpoint import Checkpoint, CheckpointError
 from training.commandline import UserError, log, run
 from training.equalization import equalize
-from training.fake_quantization import FakeQuantization, convolutions_of_enhance, fake_quantized
+from training.fake_quantization import FakeQuantization, convolutions_of_enhance, fake_quantized, put_on_grid
 from training.generators.base import Generator
 from training.metrics import mse_to_psnr
 from training.packed import load as load_packed
@@ -48,7 +49,7 @@ def parse() -> argparse.ArgumentParser:
     add("--pairs", type=Path, help="photo pairs, of which the phone side counts (default: the embedded sample)")
     add("--packed", type=Path, nargs="*", default=[], metavar="FOLDER", help="learn from these samples of teach.py or "
         "simulate.py; the pairs then only judge")  # fmt: skip
-    add("--steps", type=int, default=600, help="optimizer steps; 0 only rescales (default: %(default)s)")
+    add("--steps", type=int, default=600, help="optimizer steps; 0 only rescales and rounds (default: %(default)s)")
     add("--batch", type=int, default=16, help="patches per step (default: %(default)s)")
     add("--patch", type=int, default=64, help="side of a patch in px (default: %(default)s)")
     add("--lr", type=float, default=1e-3, help="learning rate of Adam (default: %(default)s)")
@@ -109,8 +110,9 @@ def quantize_aware(args: argparse.Namespace) -> Path:
                 resume.save(state_file, modules, {"adam": optimizer}, {"step": step + 1, "settings": settings})
 
     equalize(generator, varied)
+    put_on_grid(generator)
     after, drift = fidelity(generator, layers, calibration, judges), agreement(generator, original, judges)
-    log.info("8 bits now: %s; float against float before: %s", in_words(after), in_words(drift))
+    log.info("8 bits now: %s; this network against the one before, both float: %s", in_words(after), in_words(drift))
     licences = set(source.provenance.get("licences", [source.licence]))
     licences |= {licence for samples in packed for licence in samples.facts["licences"]}
     licences |= {pair.licence for pair in pairs} if not packed else set()

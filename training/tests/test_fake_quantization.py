@@ -13,6 +13,7 @@ from training.fake_quantization import (
     Range,
     convolutions_of_enhance,
     fake_quantized,
+    put_on_grid,
     quantize_activation,
     quantize_weight,
 )
@@ -42,6 +43,20 @@ def test_weights_lie_on_symmetric_levels_of_their_channel(seed: int, bits: int) 
     assert ((made - weight).abs() <= step / 2 * 1.001).all()
     torch.testing.assert_close(quantize_weight(-weight, bits), -made)
     torch.testing.assert_close(quantize_weight(made, bits), made)
+
+
+def test_kernels_on_the_grid_lose_nothing_in_8_bits_after_half_precision_either() -> None:
+    plain, x = network(), drawn(1, 2, 3, 9, 9)
+    exact = plain(x)
+    put_on_grid(plain)
+    assert 0 < (plain(x) - exact).abs().max() < 0.02
+    kept = [plain[at].weight.detach().clone() for at in (0, 2)]
+    for weight in kept:
+        torch.testing.assert_close(quantize_weight(weight, 8), weight)
+        step = weight.abs().amax((1, 2, 3), keepdim=True) / 127
+        stored = weight.half().float()
+        assert ((quantize_weight(stored, 8) - stored).abs() < 0.1 * step).all()
+        torch.testing.assert_close((quantize_weight(stored, 8) / step).round(), (weight / step).round())
 
 
 @few

@@ -12,6 +12,7 @@ from PIL import Image
 from training import generators, quantize_aware
 from training.batches import Batch
 from training.checkpoint import Checkpoint, load_tensors
+from training.fake_quantization import quantize_weight
 
 SHORT = ["--batch", "4", "--patch", "32"]
 
@@ -65,10 +66,21 @@ def test_fidelity_rises_and_the_checkpoint_is_ordinary(
     assert not list(out.glob(".*"))
 
 
-def test_rescaling_alone_leaves_the_function(checkpoint: Path, pairs_folder: Path, tmp_path: Path) -> None:
+def test_without_steps_only_rounding_of_kernels_changes_the_function(
+    checkpoint: Path, pairs_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     arguments = ["--checkpoint", str(checkpoint), "--pairs", str(pairs_folder), *SHORT, "--steps", "0"]
     assert quantize_aware.main([*arguments, "--out", str(tmp_path / "run")]) == 0
-    assert Checkpoint.load(tmp_path / "run").scores["float_against_source"]["psnr_worst_db"] > 100
+    made = Checkpoint.load(tmp_path / "run")
+    assert 40 < made.scores["float_against_source"]["psnr_worst_db"] < 90
+    kernels = [value for name, value in made.generator.named_parameters() if name.endswith("weight")]
+    assert len(kernels) > 10  # of analyze as well
+    for kernel in kernels:
+        torch.testing.assert_close(quantize_weight(kernel, 8), kernel, msg="a kernel that 8 bits do not hold")
+
+    monkeypatch.setattr(quantize_aware, "put_on_grid", lambda network: None)
+    assert quantize_aware.main([*arguments, "--out", str(tmp_path / "exact")]) == 0
+    assert Checkpoint.load(tmp_path / "exact").scores["float_against_source"]["psnr_worst_db"] > 100
 
 
 def test_a_resumed_run_gives_the_same_weights(
