@@ -43,21 +43,24 @@ TRAIN := $(RUN) training/train.py --pairs $(DPED) --patch 64 --batch 24
 SEEDS := 0 1 3 4
 TAUGHT := --packed $(SEEDS:%=runs/taught-%)
 FINE_TUNE := $(TAUGHT) --packed-share 0.5 --preset structure --patch 64 --batch 24 --lr 6e-4 --steps 300 --init runs/pocket-taught --keep-initial 0.4
+EIGHT_BITS := $(RUN) training/quantize_aware.py --steps 0
 releases: $(VENV)/ready
 	for prefix in $(PUBLISHED); do $(RUN) training/import_published.py $$prefix --out runs/published || exit 1; done
 	for seed in $(SEEDS); do $(TEACH) --patches 14000 --whole 200 --seed $$seed --out runs/taught-$$seed || exit 1; done
 	$(TRAIN) $(TAUGHT) --packed-share 1 --preset scores --steps 18000 --validate-every 500 --out runs/pocket-taught
 	$(RUN) training/cross_validate.py --pairs $(DPED) --name pocket-iphone --beside $(PEERS) --out runs/folds -- $(FINE_TUNE)
 	$(RUN) training/train.py --pairs $(DPED) --all-pairs $(FINE_TUNE) --out runs/pocket-iphone
+	$(EIGHT_BITS) --checkpoint runs/pocket-iphone --pairs $(DPED) --out runs/8-bit/pocket-iphone
 	$(TEACH) --patches 8000 --whole 0 --seed 2 --out runs/taught-patches
 	$(TRAIN) --packed runs/taught-patches --steps 1500 --out runs/pocket-patches-alone
 	$(RUN) training/simulate.py $(OTHER_PHOTOS) --attribution training/weights/pocket-clean-photos.csv --variants 3 --out runs/simulated
 	$(RUN) training/train.py --packed runs/simulated --packed-share 0.9 --patch 64 --batch 24 --steps 2000 --validate-every 500 --out runs/pocket-clean
-	$(RUN) training/evaluate.py runs/pocket-clean --split held-out --out $(RESULTS)/releases
-	$(RUN) training/looks.py runs/pocket-iphone runs/pocket-patches-alone --photos $(addprefix $(PHONE_PHOTOS)/,$(HELD_OUT)) $(POCKET_DATA)/photos/phone_fullres --beside runs/published/dped-iphone.safetensors --teachers $(TEACHER) --out runs/looks/held-out
-	$(RUN) training/looks.py runs/pocket-iphone runs/pocket-clean --photos $(POCKET_DATA)/photos/validation --beside runs/published/dped-iphone.safetensors --out runs/looks/modern --crops 0
+	$(EIGHT_BITS) --checkpoint runs/pocket-clean --packed runs/simulated --out runs/8-bit/pocket-clean
+	$(RUN) training/evaluate.py runs/8-bit/pocket-clean --split held-out --out $(RESULTS)/releases
+	$(RUN) training/looks.py runs/8-bit/pocket-iphone runs/pocket-patches-alone --photos $(addprefix $(PHONE_PHOTOS)/,$(HELD_OUT)) $(POCKET_DATA)/photos/phone_fullres --beside runs/published/dped-iphone.safetensors --teachers $(TEACHER) --out runs/looks/held-out
+	$(RUN) training/looks.py runs/8-bit/pocket-iphone runs/8-bit/pocket-clean --photos $(POCKET_DATA)/photos/validation --beside runs/published/dped-iphone.safetensors --out runs/looks/modern --crops 0
 	for end in json md; do cp runs/folds/folds.$$end $(RESULTS)/releases/ || exit 1; for set in held-out modern; do cp runs/looks/$$set/looks.$$end $(RESULTS)/releases/looks-$$set.$$end || exit 1; done; done
-	for name in pocket-iphone pocket-clean; do $(RUN) training/release.py $$name runs/$$name || exit 1; done
+	for name in pocket-iphone pocket-clean; do $(RUN) training/release.py $$name runs/8-bit/$$name || exit 1; done
 	$(RUN) benchmarks/cost.py
 	$(RUN) benchmarks/thumbnail_statistics.py $(POCKET_DATA)/photos/phone_fullres
 	$(RUN) benchmarks/readme.py
