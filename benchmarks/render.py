@@ -23,9 +23,9 @@ from benchmarks.markdown import escape_markdown
 from benchmarks.pictures import show_photos
 from benchmarks.plots import latency_strips, photo_bars, sustained_lines, trade_offs
 from benchmarks.quality_table import load_quality
-from benchmarks.report import Report
+from benchmarks.report import Report, load_reports
 from benchmarks.tables import Device, Filters, group_by_kind
-from training.commandline import UserError, run
+from training.commandline import run
 from training.files import write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -48,10 +48,6 @@ GLOSSARY = [
 ]  # fmt: skip
 
 
-class PageError(UserError):
-    """The page cannot be made; the message names the file and the remedy."""
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="render.py", description="Reports -> RESULTS.md and one self-contained HTML page."
@@ -64,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def body(args: argparse.Namespace) -> Path:
-    reports = load_reports(args.reports)
+    reports = sorted(load_reports(args.reports), key=lambda report: report.fidelity.psnr_db_worst)
     filters = Filters(reports)
     photos, omissions = show_photos(reports, args.reports, filters)
     facts = {
@@ -83,19 +79,6 @@ def body(args: argparse.Namespace) -> Path:
     }
     write_text(args.out / "RESULTS.md", markdown(facts))
     return write_text(args.out / "index.html", html(facts))
-
-
-def load_reports(folder: Path) -> list[Report]:
-    """All reports of a folder, worst fidelity first.
-
-    Raises:
-        PageError: no folder, or no report in it.
-        ReportError: one of them is broken.
-    """
-    reports = [Report.load(path) for path in sorted(folder.glob("*__*.json"))]
-    if not reports:
-        raise PageError(f"{folder}: no report in it (<artifact>__<target>.json); make some with on_host.py")
-    return sorted(reports, key=lambda report: report.fidelity.psnr_db_worst)
 
 
 def draw(device: Device, filters: Filters) -> dict[str, Any]:

@@ -204,6 +204,18 @@ class Report:
             ) from error
 
 
+def load_reports(folder: Path) -> list[Report]:
+    """All reports of a folder, by name.
+
+    Raises:
+        ReportError: no folder, no report in it, or one of them is broken.
+    """
+    reports = [Report.load(path) for path in sorted(folder.glob("*__*.json"))]
+    if not reports:
+        raise ReportError(f"{folder}: no report in it (<artifact>__<target>.json); make some with on_host.py")
+    return reports
+
+
 def safe_name(text: str) -> str:
     """`text` as part of a file name: letters, digits, '.', '-' and single '_'; a digest keeps changed names apart."""
     safe = re.sub(r"_+", "_", re.sub(r"[^A-Za-z0-9._-]", "-", text)).strip("._-")[:100]
