@@ -3,6 +3,9 @@
 Quality against the DSLR side: one table for any number of checkpoints, with the phone photo as it is (`identity`) in
 the first row and the protocol below, and a sheet of the first photos to look at. Published weights take part after
 import_published.py. Without --pairs the embedded sample is used, whose phone side is simulated.
+
+The paper's experiment: `--photo-app --cameras iphone blackberry sony` adds auto levels, which is what photo apps do,
+and makes one table per camera of a DPED root; {camera} in a checkpoint's path becomes its name.
 """
 
 from __future__ import annotations
@@ -21,8 +24,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from training.auto_levels import CLIPPED, auto_levels
 from training.checkpoint import Checkpoint
 from training.commandline import UserError, run
+from training.decoding import printable
 from training.enhancer import Array, Enhancer
 from training.files import write_text
 from training.metrics import Scores
@@ -30,6 +35,7 @@ from training.pairs import PairSplits, PhotoPair, find_pairs, fold_of, parse_fol
 from training.sheet import Sheet
 
 SPLITS = ("train", "validation", "calibration", "fidelity")
+PHOTO_APP = "photo app (auto levels)"
 GROUPS = {"held-out": ("validation", "fidelity"), "all": SPLITS}
 WHOLE_PX = 2_000_000  # larger photos run in tiles, under the same condition, to bound memory
 log = logging.getLogger(__name__)
@@ -44,9 +50,9 @@ class Model:
     enhance: Callable[[Array], Array]
 
 
-def identity() -> Model:
-    facts = {"model": "identity", "params": 0, "mac_per_px": 0.0, "checkpoint_sha256": None, "licence": None}
-    return Model(facts, lambda photo: photo)
+def without_weights(name: str, enhance: Callable[[Array], Array]) -> Model:
+    facts = {"model": name, "params": 0, "mac_per_px": 0.0, "checkpoint_sha256": None, "licence": None}
+    return Model(facts, enhance)
 
 
 def load_model(name_or_path: str, device: str) -> Model:
@@ -67,8 +73,11 @@ def load_model(name_or_path: str, device: str) -> Model:
     return Model(facts, enhance)
 
 
-def load_models(names_or_paths: Sequence[str], device: str) -> list[Model]:
-    """`identity` and the checkpoints; those of one name get the beginning of their checksum beside it."""
+def load_models(names_or_paths: Sequence[str], device: str, photo_app: bool) -> list[Model]:
+    """`identity`, auto levels if a photo app is asked for, and the checkpoints.
+
+    Those of one name get the beginning of their checksum beside it.
+    """
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError):
@@ -78,7 +87,8 @@ def load_models(names_or_paths: Sequence[str], device: str) -> list[Model]:
     for model in loaded:
         if count[model.facts["model"]] > 1:
             model.facts["model"] += "@" + model.facts["checkpoint_sha256"][:8]
-    return [identity(), *loaded]
+    plain = [without_weights("identity", lambda photo: photo)]
+    return plain + [without_weights(PHOTO_APP, auto_levels)] * photo_app + loaded
 
 
 def choose_pairs(splits: PairSplits, split: str) -> list[PhotoPair]:
@@ -127,7 +137,12 @@ squared error. SSIM: Gaussian window of 11 px, sigma 1.5. MS-SSIM: five scales, 
 dE 2000: mean CIEDE2000. Colour shift: mean of output minus DSLR photo, in units of the range. MAC/px: of the tile
 network, halo not counted. Photos above {WHOLE_PX / 1e6:g} MP run in tiles under the whole photo's condition.
 `identity` is the phone photo as it is.
-"""  # fmt: skip
+{_photo_app(rows)}"""  # fmt: skip
+
+
+def _photo_app(rows: Sequence[Row]) -> str:
+    stretched = f"`{PHOTO_APP}` stretches each channel until {CLIPPED:g} % of its pixels are clipped at either end.\n"
+    return stretched if any(row["model"] == PHOTO_APP for row in rows) else ""
 
 
 def _simulated(images: int, simulated: int) -> str:
@@ -140,20 +155,54 @@ def evaluate(args: argparse.Namespace) -> Path:
     files = [path for path in (args.out / "quality.json", args.json) if path]
     for path in files:
         path.parent.mkdir(parents=True, exist_ok=True)  # a path that cannot be written shows before the work
-    models = load_models(args.checkpoints, args.device)
-    splits = find_pairs(args.pairs, args.phone)
+    if args.cameras:
+        rows, text = by_camera(args)
+    else:
+        rows, text = one_camera(args, args.phone, args.out)
+    for path in files:
+        write_text(path, json.dumps(rows, indent=2, allow_nan=False) + "\n")
+    write_text(args.out / "quality.md", text)
+    print(text)
+    return args.out
+
+
+def one_camera(args: argparse.Namespace, phone: str, out: Path) -> tuple[list[Row], str]:
+    """Rows and table of one phone's pairs; the sheet goes to `out`."""
+    checkpoints = [given.replace("{camera}", phone) for given in args.checkpoints]
+    models = load_models(checkpoints, args.device, args.photo_app)
+    splits = find_pairs(args.pairs, phone)
     if args.fold:
         splits = fold_of(splits, *args.fold)
     pairs = usable(choose_pairs(splits, args.split), log.warning)
     sheet = Sheet()
     rows = score(models, pairs, args.split, sheet)
-    text = table(rows, splits.description)
-    for path in files:
-        write_text(path, json.dumps(rows, indent=2, allow_nan=False) + "\n")
-    write_text(args.out / "quality.md", text)
-    sheet.save(args.out / "sheet.jpg")
-    print(text)
-    return args.out
+    sheet.save(out / "sheet.jpg")
+    return rows, table(rows, splits.description)
+
+
+def by_camera(args: argparse.Namespace) -> tuple[list[Row], str]:
+    """All rows, each with its camera, and one section per camera; one without pairs is skipped, and it says why.
+
+    Raises:
+        UserError: no camera has pairs.
+    """
+    if not args.pairs:
+        raise UserError("--cameras needs --pairs: a DPED root, with one folder for each camera")
+    all_rows: list[Row] = []
+    sections = []
+    for camera in args.cameras:
+        if (args.pairs / camera).is_dir():
+            rows, text = one_camera(args, camera, args.out / camera)
+            all_rows += [{"camera": camera, **row} for row in rows]
+        else:
+            reason = f"no pairs of this camera: {printable(args.pairs.name)} has no folder {camera}"
+            log.warning("%s skipped: %s", camera, reason)
+            all_rows.append({"camera": camera, "skipped": reason})
+            text = f"Skipped: {reason}.\n"
+        sections.append(f"## {camera}\n\n{text}")
+    if all("skipped" in row for row in all_rows):
+        raise UserError(f"{printable(args.pairs)}: none of the folders {', '.join(args.cameras)} is there")
+    return all_rows, "\n".join(sections)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -161,6 +210,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("checkpoints", nargs="*", help="paths of checkpoints or released names")
     parser.add_argument("--pairs", type=Path, help="DPED root, or a folder with <phone>/ and canon/ (default: sample)")
     parser.add_argument("--phone", default="iphone", help="which phone's pairs (default: %(default)s)")
+    parser.add_argument("--cameras", nargs="+", metavar="NAME", help="one table for each of these phones")
+    parser.add_argument("--photo-app", action="store_true", help="a row for what photo apps do: auto levels")
     parser.add_argument("--fold", type=parse_fold, metavar="K/N", help="the pairs that train.py --fold K/N held out")
     parser.add_argument("--split", choices=[*SPLITS, *GROUPS], default="validation", help="default: %(default)s")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")

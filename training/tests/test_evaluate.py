@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from training import evaluate, import_published
+from training.auto_levels import auto_levels
 from training.checkpoint import Checkpoint
 from training.generators.pocket import Pocket, PocketConfig
 from training.generators.ppcn import PpcnStudent
@@ -129,6 +133,38 @@ def test_a_broken_photo_is_named_counted_and_passed_over(
     assert run(["--pairs", str(pairs)], tmp_path / "q")[0]["images"] == 4
     err = capsys.readouterr().err
     assert str(broken) in err and "1 of 5 pairs passed over" in err
+
+
+def test_one_table_for_each_camera_that_has_pairs(pairs: Path, tmp_path: Path) -> None:
+    shutil.copytree(pairs / "iphone", pairs / "sony")
+    (pairs / "sony/training_data/iphone").rename(pairs / "sony/training_data/sony")
+    (pairs / "sony/test_data/patches/iphone").rename(pairs / "sony/test_data/patches/sony")
+    for seed, camera in enumerate(("iphone", "sony")):
+        torch.manual_seed(seed)
+        save(PpcnStudent(), tmp_path / f"s-{camera}.safetensors", f"s-{camera}")
+    arguments = [str(tmp_path / "s-{camera}.safetensors"), "--pairs", str(pairs), "--photo-app"]
+    rows = run([*arguments, "--cameras", "iphone", "blackberry", "sony"], tmp_path / "q")
+    assert [(row["camera"], row.get("model")) for row in rows] == [
+        *(("iphone", name) for name in ("identity", evaluate.PHOTO_APP, "s-iphone")), ("blackberry", None),
+        *(("sony", name) for name in ("identity", evaluate.PHOTO_APP, "s-sony")),
+    ]  # fmt: skip
+    text = (tmp_path / "q" / "quality.md").read_text()
+    assert "Skipped: no pairs of this camera: dped has no folder blackberry." in text
+    assert text.count("Protocol: 5 photo pairs") == text.count("stretches each channel") == 2
+    assert (tmp_path / "q" / "sony" / "sheet.jpg").is_file()
+    assert evaluate.main([*arguments, "--cameras", "nokia", "--out", str(tmp_path / "q")]) == 1
+
+
+@given(st.floats(0.05, 0.4), st.floats(0.1, 0.5), st.integers(0, 2**32 - 1))
+@settings(max_examples=20, deadline=None)
+def test_auto_levels_undo_a_loss_of_contrast(black: float, contrast: float, seed: int) -> None:
+    photo = np.random.default_rng(seed).random((40, 50, 3)).astype(np.float32)
+    flat = black + contrast * photo
+    stretched = auto_levels(flat)
+    np.testing.assert_allclose(stretched, auto_levels(photo), atol=1e-4)
+    assert np.abs(stretched - photo).mean() < 0.02 and stretched.min() == 0 and stretched.max() == 1
+    grey = np.full((5, 5, 3), 0.3, np.float32)
+    np.testing.assert_array_equal(auto_levels(grey), grey)
 
 
 def test_bad_input_ends_in_one_sentence(pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
