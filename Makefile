@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 NEEDED_DISK_GB := 12
 
-.PHONY: demo test lint results releases artifacts clean pins
+.PHONY: demo test lint results releases experiment artifacts clean pins
 .DELETE_ON_ERROR:
 
 # Train on the embedded sample, score, convert to three formats, measure, render. The last line is the page.
@@ -64,6 +64,14 @@ releases: $(VENV)/ready
 	$(RUN) benchmarks/cost.py
 	$(RUN) benchmarks/thumbnail_statistics.py $(POCKET_DATA)/photos/phone_fullres
 	$(RUN) benchmarks/readme.py
+
+# The paper's experiment: baselines and pocket, all from the same pairs by the same command, beside published DPED.
+EXPERIMENT := runs/experiment
+experiment: $(VENV)/ready
+	$(RUN) training/import_published.py $(POCKET_DATA)/dped_models_orig/iphone_orig --out runs/published
+	for generator in per_pixel srcnn pocket; do $(RUN) training/train.py --generator $$generator --preset pixel --pairs $(DPED) --patch 64 --batch 16 --steps 1500 --out $(EXPERIMENT)/$$generator || exit 1; done
+	$(RUN) training/evaluate.py $(addprefix $(EXPERIMENT)/,per_pixel srcnn pocket) runs/published/dped-{camera}.safetensors --pairs $(DPED) --photo-app --cameras iphone blackberry sony --out $(EXPERIMENT)/quality
+	mkdir -p $(RESULTS)/experiment && cp $(EXPERIMENT)/quality/quality.json $(EXPERIMENT)/quality/quality.md $(RESULTS)/experiment/
 
 # Artifacts of three networks in every precision, for the tables of README.md. `-`: an artifact that misses its floor is
 # written all the same (--allow-below-floor), and its row says so.
