@@ -19,39 +19,22 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.contender import Contender
 from benchmarks.host_process import time_runs
 from benchmarks.machine import cores, cpu_model, tools
+from benchmarks.mosaic import PHOTO_PX, encode, mosaic
 from benchmarks.peak_memory import enhance_peak_mb
 from training.commandline import UserError, run
-from training.embedded_sample import SAMPLE
 from training.files import write_text
 from training.photos import from_samples, read_pixels
 from training.tiling import to_uint8
-from training.whole_photo import Pixels
 
 PACKAGES = {"litert": "ai-edge-litert", "executorch": "executorch"}
-PHOTO_PX = (3024, 4032)
 TILES_PX = (256, 320, 384, 512, 768)
-MOSAIC_CELL_PX = 288
 RATIO_BAR, MEMORY_BAR_MB, MEMORY_QUOTIENT_BAR = 100.0, 700.0, 1.3
 log = logging.getLogger(__name__)
-
-
-def mosaic(height: int, width: int) -> Pixels:
-    """Pieces of the embedded sample's photos side by side: the detail of photos at a size that none of them has."""
-    photos = [read_pixels(photo.path()) for photo in SAMPLE]
-    pieces = [photo[:MOSAIC_CELL_PX, :MOSAIC_CELL_PX] for photo in photos]
-    rows, columns = math.ceil(height / MOSAIC_CELL_PX), math.ceil(width / MOSAIC_CELL_PX)
-    cells = [[pieces[(2 * row + column) % len(pieces)] for column in range(columns)] for row in range(rows)]
-    return np.concatenate([np.concatenate(row, axis=1) for row in cells])[:height, :width]
-
-
-def encode(pixels: Pixels, path: Path) -> None:
-    Image.fromarray(pixels).save(path, "JPEG", quality=95, subsampling="4:4:4")
 
 
 def make_photo(args: argparse.Namespace, folder: Path) -> tuple[str, Path]:

@@ -64,9 +64,12 @@ def work(folder: Path) -> None:
 
     baseline_mb = peak_memory_mb()
     start = time.perf_counter()
-    engine = open_engine(manifest.format, artifact.folder, manifest.entry_points, request["threads"])
+    engine = open_engine(
+        manifest.format, artifact.folder, manifest.entry_points, request["threads"], request["compute_unit"]
+    )
     load_s = time.perf_counter() - start
     result: dict[str, Any] = {"load_s": [], "analyze_s": [], "enhance_s": [], "peak_mb": None, "baseline_mb": None}
+    result["compute_unit"] = getattr(engine, "compute_unit", None)
     if request["runs"]:
         runs = request["warm_up_runs"], request["runs"]
         condition = engine.analyze(small[0])

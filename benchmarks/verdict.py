@@ -5,6 +5,8 @@ Whoever imports a report from elsewhere judges it anew and does not believe the 
 
 from __future__ import annotations
 
+import logging
+
 from benchmarks.latency import percentile
 from benchmarks.measured import Conditions, Fidelity, Timing
 from benchmarks.report import ArtifactFacts, FidelityVerdict, LatencyVerdict, Protocol, Report, Target, Verdict
@@ -13,6 +15,7 @@ RUNS_LEAST = 10  # nearest-rank p90 of fewer is their maximum
 SPREAD_MOST = 0.5  # (p90 - p10) / p50; beyond it the median says little
 DRIFT_MOST = 1.25  # median of the last third of the runs over that of the first third
 THROTTLED = ("serious", "critical")
+log = logging.getLogger(__name__)
 
 
 def judge(report: Report) -> Verdict:
@@ -20,6 +23,16 @@ def judge(report: Report) -> Verdict:
     fidelity, why_not_faithful = judge_fidelity(report.artifact, report.fidelity)
     latency, why_not_valid = judge_latency(report.target, report.protocol, report.timing, report.conditions)
     return Verdict(fidelity, latency, (*why_not_faithful, *why_not_valid))
+
+
+def what_fails(report: Report) -> list[str]:
+    """What is wrong with the fidelity of a report, or nothing; the verdict is logged either way."""
+    fidelity, verdict, name = report.fidelity, report.verdict, f"{report.artifact.name} on {report.target.name}"
+    log.info("%s: fidelity %s, PSNR to float %.2f dB mean, %.2f dB worst; latency %s", name, verdict.fidelity,
+             fidelity.psnr_db_mean, fidelity.psnr_db_worst, verdict.latency)  # fmt: skip
+    for reason in verdict.reasons:
+        log.info("  %s", reason)
+    return [] if verdict.fidelity == "pass" else [f"{name} ({'; '.join(verdict.reasons)})"]
 
 
 def judge_fidelity(artifact: ArtifactFacts, fidelity: Fidelity) -> tuple[FidelityVerdict, list[str]]:

@@ -72,9 +72,16 @@ def from_layout(array: Tensor, spec: TensorSpec) -> Array:
 
 
 def open_engine(
-    kind: Format, folder: Path, entry_points: Sequence[EntryPoint], threads: int = THREADS
+    kind: Format,
+    folder: Path,
+    entry_points: Sequence[EntryPoint],
+    threads: int = THREADS,
+    compute_unit: str | None = None,
 ) -> ArtifactEngine:
     """Load the model files of an artifact, unchecked: what a converter has just written.
+
+    Args:
+        compute_unit: of Core ML on a Mac, a key of `coreml_device.UNITS`; without it an evaluator runs the package.
 
     Raises:
         ArtifactError: the runtime is not installed, or it refuses the model.
@@ -88,6 +95,10 @@ def open_engine(
             from conversion.runtimes.litert_rt import LitertEngine
 
             return LitertEngine(folder, entry_points, threads)
+        if compute_unit:
+            from conversion.runtimes.coreml_device import CoremlDeviceEngine
+
+            return CoremlDeviceEngine(folder, entry_points, compute_unit)
         from conversion.runtimes.coreml import CoremlEngine
 
         return CoremlEngine(folder, entry_points, threads)

@@ -45,10 +45,14 @@ def test_float_files_load_and_agree(
         entry_points = lower(source, Form(precision, "litert"), tmp_path).entry_points
         engine, floor = TfliteOldEngine(old_python, tmp_path, entry_points), floor_of(precision, "float")
         made = engine.enhance(tile, engine.analyze(thumbnail))
+        assert engine.load_s > 0 and engine.peak_mb > engine.baseline_mb > 10
+        engine.close()
         assert floor is not None and metrics.psnr(from_planes(made), from_planes(expected)) >= floor.mean_db
     (tmp_path / "model.tflite").write_bytes(b"not a model")
+    engine = TfliteOldEngine(old_python, tmp_path, entry_points)
     with pytest.raises(ArtifactError, match="refuses analyze"):
         engine.analyze(thumbnail)
+    engine.close()
 
 
 def test_another_machine_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
