@@ -10,19 +10,23 @@ fun percentile(samples: DoubleArray, percent: Int): Double {
 /** Times of one entry point in milliseconds, as a report has them. */
 data class Latency(
     val count: Int, val minMs: Double, val p50Ms: Double, val p90Ms: Double, val maxMs: Double, val meanMs: Double,
-    val relativeSpread: Double,
-)
+    val relativeSpread: Double, val samplesMs: List<Double>,
+) {
+    /** By the names of a report. */
+    fun figures(): Map<String, Any> = mapOf(
+        "count" to count, "min_ms" to minMs, "p50_ms" to p50Ms, "p90_ms" to p90Ms, "max_ms" to maxMs,
+        "mean_ms" to meanMs, "relative_spread" to relativeSpread, "samples_ms" to samplesMs,
+    )
+}
 
 /** Durations in seconds to the figures of a report. */
 fun summarize(samplesS: DoubleArray): Latency {
     require(samplesS.isNotEmpty() && samplesS.all { it > 0 && it.isFinite() }) {
         "latency needs at least one sample, all positive and finite"
     }
-    val (p10, p50, p90) = listOf(10, 50, 90).map { percentile(samplesS, it) }
-    return Latency(
-        samplesS.size, 1e3 * samplesS.min(), 1e3 * p50, 1e3 * p90, 1e3 * samplesS.max(),
-        1e3 * exactSum(samplesS) / samplesS.size, (p90 - p10) / p50,
-    )
+    val ms = DoubleArray(samplesS.size) { 1e3 * samplesS[it] }
+    val (p10, p50, p90) = listOf(10, 50, 90).map { percentile(ms, it) }
+    return Latency(ms.size, ms.min(), p50, p90, ms.max(), exactSum(ms) / ms.size, (p90 - p10) / p50, ms.toList())
 }
 
 /** The sum rounded once, as Python's `math.fsum`, so that means agree to the last bit. */
