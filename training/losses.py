@@ -103,7 +103,7 @@ def structure_loss(enhanced: Tensor, dslr: Tensor, weights: Sequence[float] = (1
     """
 
     def box(x: Tensor) -> Tensor:
-        return _windows(x.shape[-2]).to(x) @ x @ _windows(x.shape[-1]).to(x).T
+        return _windows(x.shape[-2], x) @ x @ _windows(x.shape[-1], x).T
 
     loss = enhanced.new_zeros(())
     for scale, weight in enumerate(weights):
@@ -116,9 +116,9 @@ def structure_loss(enhanced: Tensor, dslr: Tensor, weights: Sequence[float] = (1
     return loss
 
 
-def _windows(size: int) -> Tensor:
+def _windows(size: int, like: Tensor) -> Tensor:
     """[size - 6, size]: means of 7 neighbours, as a matrix. Ten times faster on the CPU than pooling with stride 1."""
-    return torch.ones(size - STRUCTURE_PX + 1, size).triu().tril(STRUCTURE_PX - 1) / STRUCTURE_PX
+    return like.new_ones(size - STRUCTURE_PX + 1, size).triu().tril(STRUCTURE_PX - 1) / STRUCTURE_PX
 
 
 def colour_loss(enhanced: Tensor, dslr: Tensor) -> Tensor:
