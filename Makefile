@@ -8,14 +8,15 @@ NEEDED_DISK_GB := 12
 .PHONY: demo test lint results releases experiment artifacts clean pins
 .DELETE_ON_ERROR:
 
-# Train on the embedded sample, score, convert to three formats, measure, render. The last line is the page.
+# Train on the embedded sample, score, convert to three formats, measure on this machine and, where it can be emulated, on
+# a phone; render. The last line is the page, which opens from disk.
 demo: $(VENV)/ready
 	$(RUN) training/train.py --patch 64 --out $(DEMO)/pocket
 	$(RUN) training/evaluate.py $(DEMO)/pocket --split held-out --out $(DEMO)/quality
 	$(RUN) conversion/to_executorch.py --checkpoint $(DEMO)/pocket --out $(DEMO)/artifacts
 	$(RUN) conversion/to_tflite.py --checkpoint $(DEMO)/pocket --out $(DEMO)/artifacts
 	$(RUN) conversion/to_coreml.py --checkpoint $(DEMO)/pocket --out $(DEMO)/artifacts
-	$(RUN) benchmarks/on_host.py $(DEMO)/artifacts/* --checkpoint $(DEMO)/pocket --out $(DEMO)/reports
+	$(RUN) benchmarks/on_host.py $(DEMO)/artifacts/* --checkpoint $(DEMO)/pocket --whole-photos 12 48 --out $(DEMO)/reports
 	$(RUN) benchmarks/render.py $(DEMO)/reports --quality $(DEMO)/quality/quality.json --training $(DEMO)/pocket --out $(DEMO)/page
 
 # The figures of README.md, from the real pairs and published weights in $(POCKET_DATA). Training takes an hour.

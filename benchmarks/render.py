@@ -40,7 +40,8 @@ GLOSSARY = [
     ("Instructions per px", "guest instructions of one tile over the output pixels it keeps, conversion of input and "
                             "output included, one thread"),
     ("Peak", "resident memory of a process that runs this artifact alone; in brackets, before it loaded the model, the "
-             "runtime imported (ExecuTorch's Python package brings torch)"),
+             "runtime imported (ExecuTorch's Python package brings torch); of a whole photo on a host, Python, torch "
+             "and the photo are in it"),
     ("Pareto front", "the artifacts that pass their floor and that no other beats in both directions"),
     ("Latency invalid", "too few runs, runs that disagree, a device that slowed down or was throttled"),
     ("Simulated phone", "no phone took this photo: a documented simulation made it from the DSLR photo"),

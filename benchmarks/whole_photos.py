@@ -21,7 +21,7 @@ from training.photos import PHOTO_SUFFIXES
 
 PHOTO_MP = 12.0  # what PHOTO_PX is called
 MEGAPIXELS_MOST = 200.0
-RUNS = 3
+RUNS, RUNS_OF_LARGE, LARGE_MP = 3, 1, 20.0
 
 
 class WholePhotoError(UserError):
@@ -60,7 +60,7 @@ def wanted(asked: Sequence[str], folder: Path) -> list[tuple[Path, bool]]:
 def measure_whole_photos(
     artifact: Artifact, photos: Sequence[tuple[Path, bool]], threads: int, compute_unit: str | None
 ) -> tuple[WholePhoto, ...]:
-    """Medians of a few runs after one that does not count.
+    """Medians of three runs, above 20 MP one run, after a tile that does not count.
 
     Raises:
         WholePhotoError: the process failed; its last words.
@@ -74,8 +74,16 @@ def measure_whole_photos(
 def measure_one(artifact: Artifact, path: Path, is_mosaic: bool, threads: int, compute_unit: str | None) -> WholePhoto:
     with tempfile.TemporaryDirectory(prefix="pocket-dslr-") as name:
         folder = Path(name)
-        request = {"artifact": str(artifact.folder.resolve()), "photo": str(path), "threads": threads, "runs": RUNS}
-        (folder / "request.json").write_text(json.dumps(request | {"compute_unit": compute_unit}))
+        request = {
+            "artifact": str(artifact.folder.resolve()),
+            "photo": str(path),
+            "threads": threads,
+            "compute_unit": compute_unit,
+            "runs": RUNS,
+            "runs_of_large": RUNS_OF_LARGE,
+            "large_px": LARGE_MP * 1e6,
+        }
+        (folder / "request.json").write_text(json.dumps(request))
         command = [sys.executable, "-m", "benchmarks.whole_photo_process", str(folder)]
         process = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         if process.returncode:
@@ -88,7 +96,7 @@ def measure_one(artifact: Artifact, path: Path, is_mosaic: bool, threads: int, c
         mosaic=is_mosaic,
         height_px=result["height_px"],
         width_px=result["width_px"],
-        runs=RUNS,
+        runs=len(result["stages_s"]["tiles"]),
         decode_ms=stages["decode"],
         analyze_ms=stages["analyze"],
         tiles_ms=stages["tiles"],
