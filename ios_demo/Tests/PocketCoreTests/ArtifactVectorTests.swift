@@ -1,0 +1,122 @@
+import Foundation
+import PocketCore
+import XCTest
+
+/// Manifests and whole artifacts: what is good is taken, what is bad is refused for the right reason.
+final class ArtifactVectorTests: XCTestCase {
+    func testManifests() throws {
+        let cases = try GoldenVectors.cases("manifests")
+        let good = try cases[0].text("manifest")
+        for vector in cases.dropFirst() {
+            let text: String
+            if vector.has("brackets") {
+                let count = try vector.integer("brackets")
+                text = String(repeating: "[", count: count) + String(repeating: "]", count: count)
+            } else {
+                text = good.replacingOccurrences(of: try vector.text("replace"), with: try vector.text("by"))
+            }
+            XCTAssertEqual(
+                refusal { _ = try Manifest(parsing: Array(text.utf8)) }, try vector.textOrNull("refused"),
+                try vector.text("name"))
+        }
+    }
+
+    func testTheManifestOfTheContractIsRead() throws {
+        let path = GoldenVectors.folder.deletingLastPathComponent().appendingPathComponent("manifest.example.json")
+        let manifest = try Manifest(parsing: [UInt8](try Data(contentsOf: path)))
+        XCTAssertEqual(manifest.format, .executorch)
+        XCTAssertEqual(manifest.analyze.inputs.map(\.name), ["thumbnail"])
+        XCTAssertEqual(manifest.enhance.inputs.first?.shape, [1, 3, manifest.tiling.tilePx, manifest.tiling.tilePx])
+    }
+
+    func testArtifacts() throws {
+        let cases = try GoldenVectors.cases("artifacts")
+        let files = try cases[0].object("files").mapValues(bytes)
+        for vector in cases.dropFirst() {
+            var changed = files
+            if vector.has("spaces_after_manifest") {
+                let spaces = [UInt8](repeating: 32, count: try vector.integer("spaces_after_manifest"))
+                changed[Artifact.manifestName, default: []] += spaces
+            } else {
+                for (path, content) in try vector.object("change") {
+                    changed[path] = content == .null ? nil : try bytes(content)
+                }
+            }
+            try inFolder(of: changed) { folder in
+                XCTAssertEqual(
+                    refusal { _ = try Artifact(verifying: folder) }, try vector.textOrNull("refused"),
+                    try vector.text("name"))
+            }
+        }
+    }
+
+    func testALinkThatLeadsOutIsRefused() throws {
+        let files = try GoldenVectors.cases("artifacts")[0].object("files").mapValues(bytes)
+        try inFolder(of: files) { folder in
+            let card = folder.appendingPathComponent("MODEL_CARD.md")
+            let outside = folder.deletingLastPathComponent().appendingPathComponent("outside-\(UUID().uuidString)")
+            try FileManager.default.moveItem(at: card, to: outside)
+            defer { try? FileManager.default.removeItem(at: outside) }
+            try FileManager.default.createSymbolicLink(at: card, withDestinationURL: outside)
+            XCTAssertEqual(refusal { _ = try Artifact(verifying: folder) }, "file_missing")
+        }
+    }
+
+    func testGoldenFilesAreRead() throws {
+        let files = try GoldenVectors.cases("artifacts")[0].object("files").mapValues(bytes)
+        try inFolder(of: files) { folder in
+            let artifact = try Artifact(verifying: folder)
+            for (path, spec) in zip(artifact.manifest.golden.paths, artifact.manifest.analyze.inputs) {
+                XCTAssertEqual(try artifact.floats(at: path).count, spec.count)
+            }
+            XCTAssertEqual(refusal { _ = try artifact.floats(at: "absent.f32") }, "file_missing")
+        }
+    }
+
+    func testPhasesFollowEachOther() {
+        let failed = ModelPhase.failed(.notLoaded("no memory."))
+        XCTAssertTrue(ModelPhase.missing.mayBecome(.verifying))
+        XCTAssertTrue(ModelPhase.compiling.mayBecome(.ready(goldenPsnrDb: 70)))
+        XCTAssertTrue(failed.mayBecome(.verifying))
+        XCTAssertFalse(ModelPhase.missing.mayBecome(.ready(goldenPsnrDb: 70)))
+        XCTAssertFalse(ModelPhase.verifying.mayBecome(.ready(goldenPsnrDb: 70)))
+        XCTAssertFalse(failed.mayBecome(.ready(goldenPsnrDb: 70)))
+        XCTAssertTrue(ModelPhase.ready(goldenPsnrDb: 70).isReady)
+        XCTAssertFalse(failed.isReady)
+        let sentence = ModelFailure.selfTest(psnrDb: 23.44, leastDb: 58).sentence
+        XCTAssertTrue(sentence.contains("23.4 dB of 58.0 dB"), sentence)
+    }
+
+    private func refusal(_ body: () throws -> Void) -> String? {
+        do {
+            try body()
+            return nil
+        } catch let refusal as Refusal {
+            return refusal.kind.rawValue
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    private func bytes(_ json: Json) throws -> [UInt8] {
+        guard case .text(let text) = json else { throw VectorError.noField("hexadecimal text") }
+        let digits = Array(text.utf8)
+        return try stride(from: 0, to: digits.count, by: 2).map { at in
+            let pair = String(decoding: digits[at..<(at + 2)], as: UTF8.self)
+            guard let byte = UInt8(pair, radix: 16) else { throw VectorError.noField(pair) }
+            return byte
+        }
+    }
+
+    private func inFolder(of files: [String: [UInt8]], _ body: (URL) throws -> Void) throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("pocket-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        for (path, content) in files {
+            let file = folder.appendingPathComponent(path)
+            try FileManager.default.createDirectory(
+                at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+            try Data(content).write(to: file)
+        }
+        try body(folder)
+    }
+}
