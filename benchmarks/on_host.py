@@ -24,20 +24,18 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.at_hand import find_references, read_pairs, read_photos
 from benchmarks.bench import BenchError, Measure, Measurement, Photo, Pixels, bench
 from benchmarks.report import Protocol, Target
 from benchmarks.verdict import what_fails
 from benchmarks.whole_photos import WholePhotoError, measure_whole_photos, wanted
 from conversion.artifact import Artifact, ArtifactError, Manifest
 from conversion.runtimes.tflite_old import REQUIREMENTS, OldRuntimeError, TfliteOldEngine, environment
-from training.checkpoint import Checkpoint, released
 from training.commandline import run
 from training.enhancer import enhance_photo, to_planes
-from training.pairs import find_pairs
-from training.photos import from_samples, read_folder
+from training.photos import from_samples
 from training.tiling import Tiling, plan, read_tile, thumbnail
 
-TRAINED = Path("runs/pocket")  # where train.py without flags leaves its checkpoint
 log = logging.getLogger(__name__)
 
 RUNTIMES = {"executorch": "executorch", "tflite": "ai-edge-litert", "coreml": "coremltools"}  # format -> package
@@ -224,33 +222,6 @@ def this_machine(compute_unit: str) -> Target:
     elif sys.platform == "darwin":
         system = f"macOS {platform.mac_ver()[0]}"
     return Target("host", f"host-{platform.machine()}", cpu, system, compute_unit, compute_unit, {})
-
-
-def find_references(artifacts: Sequence[Artifact], given: Sequence[str]) -> list[Checkpoint]:
-    """The checkpoint that each artifact was made from, by its sha256: of those given, those released, and
-    what train.py made last.
-
-    Raises:
-        BenchError: an artifact's checkpoint is not among them.
-    """
-    just_trained = [str(TRAINED)] if TRAINED.is_dir() else []
-    known = {c.sha256: c for c in map(Checkpoint.load, [*released(), *just_trained, *given])}
-    for artifact in artifacts:
-        source = artifact.manifest.source
-        if source.sha256 not in known:
-            raise BenchError(f"{artifact.folder}: was made from {source.name}, sha256 {source.sha256[:12]}, which is "
-                             "not at hand; give that checkpoint with --checkpoint")  # fmt: skip
-    return [known[artifact.manifest.source.sha256] for artifact in artifacts]
-
-
-def read_pairs(root: Path | None) -> list[Photo]:
-    """The fidelity split of photo pairs, or of the embedded sample."""
-    return [Photo(pair.name, pair.simulated, *pair.load()) for pair in find_pairs(root).fidelity]
-
-
-def read_photos(folder: Path) -> list[Photo]:
-    """All photos of a folder, as `read_folder` gives them."""
-    return [Photo(name, False, pixels, None) for name, pixels in read_folder(folder).items()]
 
 
 if __name__ == "__main__":
