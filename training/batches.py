@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from training.commandline import UserError
-from training.packed import Packed
 from training.pairs import PhotoPair
+from training.shards import Samples
 from training.tiling import thumbnail
 
 Pixels = npt.NDArray[np.uint8]
@@ -43,7 +43,7 @@ class _Drawn:
 
 
 class Batches(Dataset[tuple[Batch, Batch]]):
-    """Step -> two independent batches: the generator's and the discriminator's.
+    """Step -> two batches: the generator's and the discriminator's.
 
     A sample is a random crop of a random pair, or of a packed sample, turned and mirrored at random (which keeps its
     tone), with the thumbnail of the photo that it is from. Decoded photos are kept in memory up to 1 GiB per worker.
@@ -52,6 +52,7 @@ class Batches(Dataset[tuple[Batch, Batch]]):
         packed, packed_share: sets of packed samples, and which share of every batch is from them all.
         rank, processes: which of how many processes this is. Each has every `processes`-th sample of a batch: together
             they see what a single one would.
+        independent: False for recipes that need no second batch: it is then the first one again.
 
     Raises:
         UserError: a photo is smaller than a patch.
@@ -65,16 +66,17 @@ class Batches(Dataset[tuple[Batch, Batch]]):
         patch_px: int,
         thumbnail_px: int,
         seed: int,
-        packed: Sequence[Packed] = (),
+        packed: Sequence[Samples] = (),
         packed_share: float = 0.0,
         rank: int = 0,
         processes: int = 1,
+        independent: bool = True,
     ):
         self.pairs, self.steps, self.batch = list(pairs), steps, batch
         self.packed = list(packed)
         self.from_packed = round(batch * packed_share) if self.packed else 0
         self.patch_px, self.thumbnail_px, self.seed = patch_px, thumbnail_px, seed
-        self.rank, self.processes = rank, processes
+        self.rank, self.processes, self.independent = rank, processes, independent
         self._sizes: dict[int, tuple[int, int]] = {}  # of all photos so far
         self._cache: dict[int, tuple[Pixels, Pixels, Pixels]] = {}
         self._cached_bytes = 0
@@ -84,12 +86,16 @@ class Batches(Dataset[tuple[Batch, Batch]]):
 
     def __getitem__(self, step: int) -> tuple[Batch, Batch]:
         random = np.random.default_rng([self.seed, step])
-        return self._draw(random), self._draw(random)
+        first = self._draw(random, step * (1 + self.independent))
+        return first, self._draw(random, 2 * step + 1) if self.independent else first
 
-    def _draw(self, random: np.random.Generator) -> Batch:
+    def _draw(self, random: np.random.Generator, number: int) -> Batch:
         samples = []
         for at in range(self.batch):
-            drawn = self._draw_packed(random) if at < self.from_packed else self._draw_pair(random)
+            if at < self.from_packed:
+                drawn = self._draw_packed(random, number * self.from_packed + at)
+            else:
+                drawn = self._draw_pair(random)
             height, width = drawn.size()
             top, left = (
                 int(random.integers(height - self.patch_px + 1)),
@@ -112,11 +118,12 @@ class Batches(Dataset[tuple[Batch, Batch]]):
         crop = np.s_[top : top + patch, left : left + patch]
         return turned(phone[crop]), turned(dslr[crop]), turned(small)
 
-    def _draw_packed(self, random: np.random.Generator) -> _Drawn:
-        at = int(random.integers(sum(map(len, self.packed))))
+    def _draw_packed(self, random: np.random.Generator, draw: int) -> _Drawn:
+        of = sum(map(len, self.packed))
+        at = int(random.integers(of))
         for packed in self.packed:
             if at < len(packed):
-                return _Drawn(partial(packed.size, at), partial(packed.sample, at))
+                return _Drawn(partial(packed.size, at), partial(packed.sample, at, draw, of))
             at -= len(packed)
         raise AssertionError("the index lies within the sum of the lengths")
 

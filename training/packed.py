@@ -1,7 +1,8 @@
 """Packed samples: patches with their thumbnails in arrays on disk, made once and read as fast as memory.
 
 A sample is a phone patch, what it should become, and the thumbnail of the picture that the patch was cut from: a
-whole photo, or the patch itself. Written by teach.py (published generators answer) and simulate.py (a simulated phone).
+whole photo, or the patch itself. Written by pack.py (pairs), teach.py (published generators answer) and simulate.py (a
+simulated phone). shards.py holds the same for sets that outgrow one disk.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from training.commandline import UserError
-from training.files import replacing, sha256, write_text
+from training.files import sha256, write_text
 
 Pixels = npt.NDArray[np.uint8]
 FACTS = "facts.json"
-REMEDY = "make it with teach.py or simulate.py"
+REMEDY = "make it with pack.py, teach.py or simulate.py"
 
 
 class PackedError(UserError):
@@ -45,34 +46,45 @@ class Packed:
         """Height and width of a patch."""
         return self.phone.shape[1], self.phone.shape[2]
 
-    def sample(self, at: int) -> tuple[Pixels, Pixels, Pixels]:
-        """(phone, dslr, thumbnail) of sample `at`."""
+    def sample(self, at: int, draw: int, of: int) -> tuple[Pixels, Pixels, Pixels]:
+        """(phone, dslr, thumbnail) of sample `at`, whenever it is drawn."""
         return self.phone[at], self.dslr[at], self.thumbnail[at]
 
 
 class Writer:
-    """Collects samples; `save` makes the folder valid by writing its facts last."""
+    """Puts samples into arrays on disk; `save` makes the folder valid by writing its facts last."""
 
-    def __init__(self, count: int, patch_px: int, thumbnail_px: int):
+    def __init__(self, count: int, patch_px: int, thumbnail_px: int, folder: Path):
+        self.folder, self.count, self.used = folder, count, 0
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / FACTS).unlink(missing_ok=True)
         sides = {"thumbnail": thumbnail_px, "phone": patch_px, "dslr": patch_px}
-        self.arrays = {name: np.empty((count, side, side, 3), np.uint8) for name, side in sides.items()}
-        self.used = 0
+        self.arrays = {
+            name: np.lib.format.open_memmap(_part(folder, name), "w+", np.uint8, (count, side, side, 3))
+            for name, side in sides.items()
+        }  # fmt: skip
 
     def add(self, thumbnail: Pixels, phone: Pixels, dslr: Pixels) -> None:
         for name, pixels in {"thumbnail": thumbnail, "phone": phone, "dslr": dslr}.items():
             self.arrays[name][self.used] = pixels
         self.used += 1
 
-    def save(self, folder: Path, facts: dict[str, Any]) -> Path:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / FACTS).unlink(missing_ok=True)
+    def save(self, facts: dict[str, Any]) -> Path:
+        """Raises ValueError unless all samples were added that were announced."""
+        if self.used != self.count:
+            raise ValueError(f"{self.used} of {self.count} samples were added")
         hashes = {}
         for name, array in self.arrays.items():
-            with replacing(folder / f"{name}.npy") as temporary, temporary.open("wb") as file:
-                np.save(file, array[: self.used])
-            hashes[name] = sha256(folder / f"{name}.npy")
-        write_text(folder / FACTS, json.dumps({**facts, "samples": self.used, "sha256": hashes}, indent=2) + "\n")
-        return folder
+            array.flush()
+            _part(self.folder, name).replace(self.folder / f"{name}.npy")
+            hashes[name] = sha256(self.folder / f"{name}.npy")
+        text = json.dumps({**facts, "samples": self.used, "sha256": hashes}, indent=2) + "\n"
+        write_text(self.folder / FACTS, text)
+        return self.folder
+
+
+def _part(folder: Path, name: str) -> Path:
+    return folder / f".{name}.part.npy"
 
 
 def load(folder: Path, patch_px: int, thumbnail_px: int) -> Packed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -32,8 +32,9 @@ class NotFinite(UserError):
 
 
 class Recipe(Protocol):
-    """modules and optimizers are all that a resumed run has to restore."""
+    """modules and optimizers are all that a resumed run has to restore. independent: whether `step` needs `other`."""
 
+    independent: ClassVar[bool]
     modules: dict[str, nn.Module]
     optimizers: dict[str, Optimizer]
 
@@ -55,6 +56,8 @@ class PixelRecipe:
 
     The rate rises for a while, then falls to zero along a cosine.
     """
+
+    independent: ClassVar[bool] = False
 
     def __init__(self, fabric: Fabric, generator: Generator, weights: losses.PixelWeights, lr: float, steps: int):
         self.fabric, self.weights, self.lr, self.steps = fabric, weights, lr, steps
@@ -82,6 +85,8 @@ class PixelRecipe:
 
 class PaperRecipe:
     """DPED: content, texture, colour and TV for the generator; then a step of the discriminator on another batch."""
+
+    independent: ClassVar[bool] = True
 
     def __init__(self, fabric: Fabric, generator: Generator, weights: losses.LossWeights, lr: float, vgg: Path | None):
         self.fabric, self.weights = fabric, weights

@@ -56,7 +56,7 @@ def simulate(args: argparse.Namespace) -> Path:
     if not large:
         raise UserError(f"{args.photos[0]}: no photo is left that is as large as a patch; choose a smaller --patch")
 
-    samples = Writer(len(large) * args.variants * args.crops, args.patch, args.thumbnail)
+    samples = Writer(len(large) * args.variants * args.crops, args.patch, args.thumbnail, args.out)
     random = np.random.default_rng(args.seed)
     made = [pixels for pixels in large.values() for _ in range(args.variants)]
     for index, dslr in enumerate(tqdm(made, desc="simulated photos", unit="photo", mininterval=1)):
@@ -70,7 +70,7 @@ def simulate(args: argparse.Namespace) -> Path:
         "photos": sorted(large),
         "licences": [f"{len(large)} photos, the phone's side simulated: {', '.join(sorted(licences))}"],
     }
-    return samples.save(args.out, facts)
+    return samples.save(facts)
 
 
 def read_attribution(path: Path) -> dict[str, str]:

@@ -62,7 +62,7 @@ def teach(args: argparse.Namespace) -> Path:
 
     pictures = Pictures(list(phone.values()), list(others.values()), args.patch)
     answer = Answers([teacher.generator for teacher in teachers], args.accelerator)
-    samples = Writer(args.patches + args.whole * args.crops, args.patch, args.thumbnail)
+    samples = Writer(args.patches + args.whole * args.crops, args.patch, args.thumbnail, args.out)
     random = np.random.default_rng(args.seed)
     for _ in tqdm(range(args.patches), desc="patches", unit="patch", mininterval=1):
         patch = pictures.patch(random)
@@ -78,7 +78,7 @@ def teach(args: argparse.Namespace) -> Path:
         "photos": sorted(phone) + sorted(others),
         "licences": sorted({f"{teacher.name}: {teacher.licence}" for teacher in teachers}),
     }
-    return samples.save(args.out, facts)
+    return samples.save(facts)
 
 
 class Answers:

@@ -30,10 +30,10 @@ from training.checkpoint import Checkpoint, CheckpointError, load_tensors, save_
 from training.commandline import UserError, log, run
 from training.files import write_text
 from training.generators.base import Generator
-from training.packed import load as load_packed
 from training.pairs import find_pairs, fold_of, parse_fold, usable
 from training.processes import make_fabric
 from training.recipes import PRESETS, make_recipe
+from training.shards import load_samples
 from training.validation import SCORE, Means, draw_row, validate
 
 EMA_DECAY = 0.999
@@ -49,7 +49,14 @@ def parse() -> argparse.ArgumentParser:
     add("--fold", type=parse_fold, metavar="K/N", help="cross-validation: hold out the K-th of N parts of all pairs")
     add("--all-pairs", action="store_true", help="learn from the validation pairs, too: for a release that "
         "cross-validation has judged")  # fmt: skip
-    add("--packed", type=Path, nargs="*", default=[], metavar="FOLDER", help="samples of teach.py or simulate.py")
+    add(
+        "--packed",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="FOLDER",
+        help="samples of pack.py, teach.py or simulate.py",
+    )
     add("--packed-share", type=float, default=0.7, help="of them in every batch; 1 learns from no pair (default: "
         "%(default)s)")  # fmt: skip
     add("--finetune", metavar="CHECKPOINT", help="--init with the flags that suit it, early stopping and a report")
@@ -97,7 +104,8 @@ def train(args: argparse.Namespace) -> Path:
     if args.fold:
         splits = fold_of(splits, *args.fold)
     log.info("%s", splits.description)
-    pairs, validation = usable(splits.train, log.warning), usable(splits.validation, log.warning)
+    validation = usable(splits.validation, log.warning)
+    pairs = [] if args.packed and args.packed_share == 1 else usable(splits.train, log.warning)
     if args.all_pairs:
         pairs += validation
     judged = validation
@@ -111,7 +119,7 @@ def train(args: argparse.Namespace) -> Path:
     generator = initial.generator.train() if initial else generators.build(args.generator)
     if generator.name != args.generator:
         raise UserError(f"{args.init}: is a {generator.name}; give --generator {generator.name}")
-    packed = [load_packed(folder, args.patch, generator.thumbnail_px) for folder in args.packed]
+    packed = [load_samples(folder, args.patch, generator.thumbnail_px, args.seed) for folder in args.packed]
     recipe = make_recipe(preset, fabric, generator, args.lr, args.steps, args.vgg)
     ema = AveragedModel(generator, avg_fn=moving_average)
     averaged = cast(Generator, ema.module)
@@ -138,7 +146,7 @@ def train(args: argparse.Namespace) -> Path:
     finished = fabric.broadcast(finished)
     batches = Batches(
         pairs, args.steps, args.batch, args.patch, generator.thumbnail_px, args.seed, packed, args.packed_share,
-        fabric.global_rank, fabric.world_size,
+        fabric.global_rank, fabric.world_size, recipe.independent,
     )  # fmt: skip
     remaining = range(start, start if finished else args.steps)
     loader = Timed(DataLoader(batches, batch_size=None, sampler=remaining, num_workers=args.workers))
