@@ -24,11 +24,10 @@ public actor CoreMLEngine: TileEngine {
         for point in [manifest.analyze, manifest.enhance] {
             places.append(try await compiled.url(of: artifact.url(of: point.file), sha256: sums[point.file] ?? ""))
         }
-        let clock = ContinuousClock()
-        let start = clock.now
+        let start = ContinuousClock.now
         analyzing = try await Program(manifest.analyze, at: places[0], units)
         enhancing = try await Program(manifest.enhance, at: places[1], units)
-        loadTimeMs = (clock.now - start) / .milliseconds(1)
+        loadTimeMs = 1000 * (ContinuousClock.now - start).inSeconds
         plannedUnits = await units.planned(for: places[1])
     }
 

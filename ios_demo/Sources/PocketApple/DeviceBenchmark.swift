@@ -49,9 +49,9 @@ public struct DeviceBenchmark: Sendable {
         var stages = result.stages
         let written = URL.temporaryDirectory.appending(path: "\(UUID().uuidString).jpg")
         defer { try? FileManager.default.removeItem(at: written) }
-        stages.encodeMs = try await 1000 * seconds {
-            try result.enhanced.write(to: written, from: result.decoded, removingPlace: true)
-        }
+        let start = ContinuousClock.now
+        try result.enhanced.write(to: written, from: result.decoded, removingPlace: true)
+        stages.encodeMs = 1000 * (ContinuousClock.now - start).inSeconds
         let layout = result.enhanced.layout
         return [
             ReportWholePhoto(
@@ -71,7 +71,9 @@ public struct DeviceBenchmark: Sendable {
             var samples: [Double] = []
             while samples.reduce(0, +) < Self.windowS {
                 try Task.checkCancellation()
-                samples.append(try await seconds { _ = try await ready.engine.enhance(tile, condition) })
+                let start = ContinuousClock.now
+                _ = try await ready.engine.enhance(tile, condition)
+                samples.append((ContinuousClock.now - start).inSeconds)
             }
             medians.append(1000 * (nearestRank(of: samples, 50) ?? 0))
             states.append(DeviceState.thermal)

@@ -21,22 +21,21 @@ public struct PhotoJob: Sendable {
         _ file: URL, strength: Strength, progress: @Sendable (Double) async -> Void = { _ in }
     ) async throws -> Result {
         var stages = ReportWholePhoto.Stages()
-        let clock = ContinuousClock()
-        let started = clock.now
+        let started = ContinuousClock.now
         let decoded = try DecodedPhoto(file)
-        stages.decodeMs = (clock.now - started) / .milliseconds(1)
+        stages.decodeMs = 1000 * (ContinuousClock.now - started).inSeconds
 
         let photo = decoded.source
         let enhanced = try EnhancedPhoto(height: photo.height, width: photo.width)
         let engine = TimedEngine(ready.engine)
         let manifest = ready.artifact.manifest
         let enhancer = PhotoEnhancer(tiling: manifest.tiling, thumbnailPx: manifest.thumbnailPx, engine: engine)
-        let begun = clock.now
+        let begun = ContinuousClock.now
         try await enhancer.enhance(photo, into: enhanced.sink, strength: strength) { share in
             await progress(share)
             await DeviceState.restWhileHot()
         }
-        let wholeMs = (clock.now - begun) / .milliseconds(1)
+        let wholeMs = 1000 * (ContinuousClock.now - begun).inSeconds
         stages.analyzeMs = await engine.analyzeS * 1000
         stages.tilesMs = await engine.enhanceS * 1000
         stages.stitchMs = max(wholeMs - stages.analyzeMs - stages.tilesMs, 0)

@@ -128,9 +128,8 @@ struct Lab {
         let chromaPart = (c2 - c1) / (1 + 0.045 * meanC)
         let huePart = 2 * sqrt(c1 * c2) * sin(turn / 2 * .pi / 180) / (1 + 0.015 * meanC * weight)
         let meanChroma = pow(meanC, 7)
-        let rotation =
-            -2 * sqrt(meanChroma / (meanChroma + pow(25, 7)))
-            * sin(60 * exp(-pow((hue - 275) / 25, 2)) * .pi / 180)
+        let tilt = sin(60 * exp(-pow((hue - 275) / 25, 2)) * .pi / 180)
+        let rotation = -2 * sqrt(meanChroma / (meanChroma + pow(25, 7))) * tilt
         let squared =
             lightnessPart * lightnessPart + chromaPart * chromaPart + huePart * huePart + rotation * chromaPart * huePart
         return sqrt(max(squared, 0))

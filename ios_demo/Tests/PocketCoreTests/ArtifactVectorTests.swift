@@ -8,6 +8,7 @@ final class ArtifactVectorTests: XCTestCase {
         let cases = try GoldenVectors.cases("manifests")
         let good = try cases[0].text("manifest")
         for vector in cases.dropFirst() {
+            let name = try vector.text("name")
             let text: String
             if vector.has("brackets") {
                 let count = try vector.integer("brackets")
@@ -15,9 +16,8 @@ final class ArtifactVectorTests: XCTestCase {
             } else {
                 text = good.replacingOccurrences(of: try vector.text("replace"), with: try vector.text("by"))
             }
-            XCTAssertEqual(
-                refusal { _ = try Manifest(parsing: Array(text.utf8)) }, try vector.textOrNull("refused"),
-                try vector.text("name"))
+            let refused = refusal { _ = try Manifest(parsing: Array(text.utf8)) }
+            XCTAssertEqual(refused, try vector.textOrNull("refused"), name)
         }
     }
 
@@ -33,6 +33,7 @@ final class ArtifactVectorTests: XCTestCase {
         let cases = try GoldenVectors.cases("artifacts")
         let files = try cases[0].object("files").mapValues(bytes)
         for vector in cases.dropFirst() {
+            let name = try vector.text("name")
             var changed = files
             if vector.has("spaces_after_manifest") {
                 let spaces = [UInt8](repeating: 32, count: try vector.integer("spaces_after_manifest"))
@@ -43,9 +44,8 @@ final class ArtifactVectorTests: XCTestCase {
                 }
             }
             try inFolder(of: changed) { folder in
-                XCTAssertEqual(
-                    refusal { _ = try Artifact(verifying: folder) }, try vector.textOrNull("refused"),
-                    try vector.text("name"))
+                let refused = refusal { _ = try Artifact(verifying: folder) }
+                XCTAssertEqual(refused, try vector.textOrNull("refused"), name)
             }
         }
     }
