@@ -1,0 +1,94 @@
+"""PocketCore compiled by Swift: golden vectors, report, style; the rest of the app parsed by Swift's own parser."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from benchmarks.report import Report
+
+pytestmark = pytest.mark.slow
+APP = Path(__file__).parent.parent
+CONTRACT = APP.parent / "conversion" / "contract"
+Swift = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def test_core_reproduces_every_golden_vector(swift: Swift, built: Path, tmp_path: Path) -> None:
+    """And the report that Swift wrote on the way is one that Python reads."""
+    report = tmp_path / "report.json"
+    tests = swift("swift", "test", "--skip-build", "--scratch-path", str(built), POCKET_REPORT=str(report))
+    said = tests.stdout + tests.stderr
+    assert tests.returncode == 0, said[-4000:]
+    ran = re.findall(r"Executed (\d+) tests, with 0 failures", said)
+    written = sum(
+        len(re.findall(r"func test\w+\(", path.read_text())) for path in (APP / "Tests").rglob("*VectorTests.swift")
+    )
+    assert int(ran[-1]) == written > 0
+    read = Report.load(report)
+    assert read.to_json() == report.read_text()
+    assert read.timing is not None and read.timing.enhance_tile.count == 20
+    schema = json.loads((CONTRACT / "report.schema.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(json.loads(report.read_text()))
+
+
+def test_style(swift: Swift) -> None:
+    lint = swift("swift", "format", "lint", "--strict", "--recursive", "Package.swift", "Sources", "App", "Tests")
+    assert lint.returncode == 0, (lint.stdout + lint.stderr)[-4000:]
+
+
+def test_apple_files_are_swift(swift: Swift, tmp_path: Path) -> None:
+    """Parsed, not type-checked: their frameworks are on a Mac only. Conditions that hold there are made true here."""
+    for path in [*(APP / "Sources" / "PocketApple").glob("*.swift"), *(APP / "App").glob("*.swift"),
+                 *(APP / "Tests" / "BenchmarkTests").glob("*.swift")]:  # fmt: skip
+        text = re.sub(r"^#if canImport\(CoreML\).*$", "#if true", path.read_text(), flags=re.MULTILINE)
+        (tmp_path / path.name).write_text(text)
+    files = sorted(map(str, tmp_path.glob("*.swift")))
+    assert len(files) > 15
+    parsed = swift("swiftc", "-frontend", "-parse", *files)
+    assert parsed.returncode == 0, parsed.stderr[-4000:]
+
+
+MISTAKES = {  # file: (what is right, a mistake), and the test that must find it
+    "TilePlan.swift": ("Span(origin: at - halo,", "Span(origin: at,", "testTilePlans"),
+    "Levels.swift": ("value * 255 + 0.5", "value * 255 + 0.499", "testRounding"),
+    "Orientation.swift": (
+        "case .quarterTurnRight: (height - 1 - x, y)",
+        "case .quarterTurnRight: (x, y)",
+        "testOrientation",
+    ),
+    "PhotoEnhancer.swift": (
+        "column.origin\n                let to",
+        "column.origin + 1\n                let to",
+        "testStitching",
+    ),
+    "Json.swift": (
+        "guard fields.updateValue(value, forKey: key) == nil",
+        "guard fields.updateValue(value, forKey: key) != nil || true",
+        "testManifests",
+    ),
+}
+
+
+def test_mistakes_are_found(swift: Swift, tmp_path: Path) -> None:
+    """In a copy: a wrong halo, rounding, orientation, column and a key twice fail, each where it should."""
+    copy = tmp_path / "ios_demo"
+    for part in ("Sources", "Tests/PocketCoreTests"):
+        shutil.copytree(APP / part, copy / part)
+    shutil.copy(APP / "Package.swift", copy)
+    shutil.copytree(CONTRACT, tmp_path / "conversion" / "contract")
+    for name, (right, wrong, _) in MISTAKES.items():
+        path = copy / "Sources" / "PocketCore" / name
+        assert path.read_text().count(right) == 1, name
+        path.write_text(path.read_text().replace(right, wrong))
+    tests = swift("swift", "test", "--package-path", str(copy), "--scratch-path", str(tmp_path / "build"))
+    said = tests.stdout + tests.stderr
+    assert tests.returncode != 0
+    for name, (_, _, finder) in MISTAKES.items():
+        assert re.search(rf"\.{finder}\b.*\n?.*(error|failed)", said), f"{finder} did not find the mistake in {name}"
