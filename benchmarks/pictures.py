@@ -175,7 +175,7 @@ def distinct_labels(reports: list[Report]) -> list[str]:
     """Format and precision, and where those are not enough the artifact, and then the device, too."""
     ways = [
         [short_label(report) for report in reports],
-        [report.artifact.name for report in reports],
+        [f"{short_label(report)}, {report.target.name}" for report in reports],
         [f"{report.artifact.name}, {report.target.name}" for report in reports],
     ]
     return [

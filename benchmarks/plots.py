@@ -26,6 +26,10 @@ class Cost:
     label: str
     value: Callable[[Report], float | None]
 
+    def is_sound(self, report: Report) -> bool:
+        """Whether the figure was measured well enough to choose by."""
+        return self.key != "ms_per_mp" or report.verdict.latency != "invalid"
+
 
 COSTS = (
     Cost("size_kb", "Size, KB", lambda r: r.artifact.bytes / 1e3),
@@ -134,7 +138,8 @@ def trade_off(title: str, cost: Cost, reports: Sequence[Report], filters: Filter
     pairs = [(value, report.fidelity.psnr_db_worst) for value, report in known]
     x = Axis.over([value for value, _ in pairs], LEFT, WIDTH - RIGHT)
     y = Axis.over([worth for _, worth in pairs], HEIGHT - BOTTOM, TOP)
-    passing = [at for at, (_, report) in enumerate(known) if report.verdict.fidelity == "pass"]
+    sound = [report.verdict.fidelity == "pass" and cost.is_sound(report) for _, report in known]
+    passing = [at for at in range(len(known)) if sound[at]]
     front = [passing[at] for at in pareto_front([pairs[at] for at in passing])]
     placed = _labels(
         [(x(pairs[at][0]), y(pairs[at][1]), known[at][1].artifact.precision) for at in front],
@@ -150,7 +155,7 @@ def trade_off(title: str, cost: Cost, reports: Sequence[Report], filters: Filter
                 y=y(pairs[at][1]),
                 mark=mark,
                 colour=colour,
-                passes=report.verdict.fidelity == "pass",
+                passes=sound[at],
                 of=filters.of(report),
                 tooltip=f"{report.artifact.name}: {cost.label} {value:,.1f}, worst photo {pairs[at][1]:.1f} dB, "
                 f"{report.verdict.fidelity}",

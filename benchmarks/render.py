@@ -42,7 +42,8 @@ GLOSSARY = [
     ("Peak", "resident memory of a process that runs this artifact alone; in brackets, before it loaded the model, the "
              "runtime imported (ExecuTorch's Python package brings torch); of a whole photo on a host, Python, torch "
              "and the photo are in it"),
-    ("Pareto front", "the artifacts that pass their floor and that no other beats in both directions"),
+    ("Pareto front", "of the artifacts that pass their floor and were measured well, those that no other beats in both "
+                     "directions"),
     ("Latency invalid", "too few runs, runs that disagree, a device that slowed down or was throttled"),
     ("Simulated phone", "no phone took this photo: a documented simulation made it from the DSLR photo"),
     ("Mosaic", "pieces of the embedded sample side by side, where no camera's photo of that size is given"),
@@ -98,7 +99,7 @@ def key_figures(reports: list[Report]) -> list[dict[str, str]]:
     devices = {(report.target.kind, report.target.name) for report in reports}
     return [
         {"label": "Reports that pass their floor", "value": f"{passed} of {len(reports)}", "unit": ""},
-        {"label": "Devices", "value": str(len(devices)), "unit": ""},
+        {"label": "Targets", "value": str(len(devices)), "unit": ""},
         {"label": "Worst photo against float", "value": f"{reports[0].fidelity.psnr_db_worst:.1f}", "unit": "dB"},
         {"label": "Smallest artifact", "value": f"{smallest / 1e3:.0f}", "unit": "KB"},
         {"label": "Photos compared", "value": str(len(photos)), "unit": ""},
