@@ -40,17 +40,20 @@ def compiled(module: str, classpath: Sequence[Path], *, tests: bool = False, gen
         return target
     log.info("compiling %s", target.stem)
     BUILD.mkdir(parents=True, exist_ok=True)
-    compiler = ":".join(map(str, fetched("compiler")))
-    # Tests see what is internal to their module.
-    friends = [f"-Xfriend-paths={BUILD / f'{module}.jar'}"] if tests else []
-    partial = target.with_suffix(".part.jar")
-    run([
-        *JAVA, "-Xmx1500m", "-cp", compiler, "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler", *LANGUAGE, *friends,
-        "-module-name", target.stem, "-cp", ":".join(map(str, given)), "-d", partial, *files,
-    ])  # fmt: skip
-    partial.replace(target)
+    compile_to(target, files, given)
     mark.write_text(state)
     return target
+
+
+def compile_to(target: Path, files: Sequence[Path], classpath: Sequence[Path]) -> None:
+    """Raises UserError: the compiler refused the sources."""
+    compiler = ":".join(map(str, fetched("compiler")))
+    partial = target.with_suffix(".part.jar")
+    run([
+        *JAVA, "-Xmx1500m", "-cp", compiler, "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler", *LANGUAGE,
+        "-module-name", target.stem, "-cp", ":".join(map(str, classpath)), "-d", partial, *files,
+    ])  # fmt: skip
+    partial.replace(target)
 
 
 def _state(files: Sequence[Path]) -> str:
@@ -76,7 +79,10 @@ def executorch() -> Path:
 def app_libraries() -> list[Path]:
     """The jars whose classes go into the APK."""
     others = [path for path in fetched("app") if path.suffix != ".tgz"]
-    return [executorch() / EXECUTORCH_JAR, *(path if path.suffix == ".jar" else unpacked(path, "classes.jar") for path in others)]
+    return [
+        executorch() / EXECUTORCH_JAR,
+        *(path if path.suffix == ".jar" else unpacked(path, "classes.jar") for path in others),
+    ]
 
 
 def optional_libraries() -> list[Path]:
@@ -94,3 +100,9 @@ def engine() -> list[Path]:
     """engine, and what it runs with."""
     libraries = [*core(), *app_libraries(), *optional_libraries()]
     return [compiled("engine", libraries), *dict.fromkeys(libraries)]
+
+
+def app(r_classes: Path) -> list[Path]:
+    """app, engine and core, and what they run with; the framework at the end."""
+    libraries = [*engine(), *fetched("framework")]
+    return [compiled("app", libraries, generated=r_classes), *libraries]

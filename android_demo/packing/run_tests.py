@@ -6,19 +6,14 @@ Runs the Kotlin tests on the JVM. The last line is the folder with their XML rep
 from __future__ import annotations
 
 import argparse
-import re
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from android_demo.packing import kotlin
-from android_demo.packing.build_apk import app_classpath
-from android_demo.packing.fetch import DEMO, fetched, missing_clients
-from training.commandline import UserError, log, run
-
-MODULES = ("core", "engine", "app")
-VECTORS = DEMO.parent / "conversion" / "contract" / "vectors"
+from android_demo.packing.fetch import missing_clients
+from android_demo.packing.jvm_tests import MODULES, VECTORS, test
+from android_demo.packing.kotlin import BUILD
+from training.commandline import UserError, run
 
 
 def parse() -> argparse.ArgumentParser:
@@ -28,8 +23,6 @@ def parse() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--module", choices=MODULES, action="append", help="(default: all)")
     add("--vectors", type=Path, default=VECTORS, help="folder of golden vectors (default: %(default)s)")
-    add("--set", action="append", default=[], metavar="NAME=VALUE", help="a system property for the tests")
-    add("--only", help="only tests of classes whose name matches")
     return parser
 
 
@@ -37,29 +30,11 @@ def run_tests(args: argparse.Namespace) -> Path:
     if missing := missing_clients():
         raise UserError(f"the Kotlin tests need {' and '.join(missing)}; install them")
     modules = args.module or MODULES
-    reports = kotlin.BUILD / "test-reports"
+    reports = BUILD / "test-reports"
     shutil.rmtree(reports, ignore_errors=True)
     for module in modules:
-        test(module, args.vectors, args.set, args.only, reports / module)
+        test(module, args.vectors, reports / module)
     return reports
-
-
-def test(module: str, vectors: Path, properties: Sequence[str], only: str | None, reports: Path) -> None:
-    classpath = {"core": kotlin.core, "engine": kotlin.engine, "app": app_classpath}[module]()
-    junit = fetched("test")
-    tests = kotlin.compiled(module, [*classpath, *junit], tests=True)
-    log.info("testing %s", module)
-    done = subprocess.run(
-        [*kotlin.JAVA, "-Xmx1g", f"-Dcontract.vectors={vectors.resolve()}", *(f"-D{item}" for item in properties),
-         "-cp", ":".join(map(str, [tests, *classpath, *junit])), "org.junit.platform.console.ConsoleLauncher",
-         "execute", "--scan-classpath", str(tests), "--disable-banner", "--details=summary", "--disable-ansi-colors",
-         *(["--include-classname", only] if only else []), "--reports-dir", str(reports)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    found = re.search(r"(\d+) tests successful", done.stdout)
-    if done.returncode or not found or int(found[1]) == 0:
-        raise UserError(f"Kotlin tests of {module} failed:\n{(done.stdout + done.stderr)[-6000:]}")
-    log.info("%s: %s", module, found[0])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
