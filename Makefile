@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 NEEDED_DISK_GB := 12
 
-.PHONY: demo test lint results releases experiment artifacts clean pins
+.PHONY: demo test lint results releases experiment artifacts android clean pins
 .DELETE_ON_ERROR:
 
 # Train on the embedded sample, score, convert to three formats, measure on this machine and, where it can be emulated, on
@@ -74,24 +74,41 @@ experiment: $(VENV)/ready
 	$(RUN) training/evaluate.py $(addprefix $(EXPERIMENT)/,per_pixel srcnn pocket) runs/published/dped-{camera}.safetensors --pairs $(DPED) --photo-app --cameras iphone blackberry sony --out $(EXPERIMENT)/quality
 	mkdir -p $(RESULTS)/experiment && cp $(EXPERIMENT)/quality/quality.json $(EXPERIMENT)/quality/quality.md $(RESULTS)/experiment/
 
-# Artifacts of three networks in every precision, for the tables of README.md. `-`: an artifact that misses its floor is
-# written all the same (--allow-below-floor), and its row says so.
-PHOTOS := $(POCKET_DATA)/photos/validation
+# Artifacts of three networks in every precision, for the tables of README.md: `make -j2 artifacts`. One that is there and
+# newer than its checkpoint and the converters is not made again; each process takes one thread. One that misses its
+# floor is written all the same (--allow-below-floor), and its row says so. DPED costs 150 times as much: of its photos,
+# four tiles each, twelve judge.
 ARTIFACTS := runs/artifacts
-CONVERT := --photos $(PHOTOS) --out $(ARTIFACTS) --allow-below-floor
-NETWORKS := pocket-iphone pocket-clean runs/published/dped-iphone.safetensors
-artifacts: $(VENV)/ready
-	for network in $(NETWORKS); do \
-		for precision in fp32 fp16 w8a8; do $(RUN) conversion/to_executorch.py --checkpoint $$network --precision $$precision $(CONVERT) || exit 1; done; \
-		for precision in fp32 fp16 w8 dyn8 w8a8; do $(RUN) conversion/to_tflite.py --checkpoint $$network --precision $$precision $(CONVERT) || exit 1; done; \
-		for precision in fp16 w8 w8a8 pal6 pal4; do $(RUN) conversion/to_coreml.py --checkpoint $$network --precision $$precision $(CONVERT) || exit 1; done; \
-	done
-	$(RUN) conversion/to_tflite.py --io uint8 $(CONVERT)
-	$(RUN) conversion/to_coreml.py --io uint8 $(CONVERT)
-	$(RUN) conversion/to_coreml.py --target ios18 $(CONVERT)
-	$(RUN) benchmarks/artifacts.py $(ARTIFACTS)/*
-	$(RUN) benchmarks/precisions.py $(ARTIFACTS)/pocket-iphone-* --checkpoint pocket-iphone
+CONVERT = OMP_NUM_THREADS=1 $(RUN) conversion/to_$(1).py --photos $(POCKET_DATA)/photos/validation --out $(ARTIFACTS) --allow-below-floor
+POCKET_IPHONE := training/weights/pocket-iphone.safetensors
+POCKET_CLEAN := training/weights/pocket-clean.safetensors
+DPED_IPHONE := runs/published/dped-iphone.safetensors
+define artifact  # format, precision and what else is in the name, checkpoint, flags
+ARTIFACTS_MADE += $(ARTIFACTS)/$(basename $(notdir $(3)))-$(1)-$(2)/manifest.json
+$(ARTIFACTS)/$(basename $(notdir $(3)))-$(1)-$(2)/manifest.json: $(3) $(wildcard conversion/*.py conversion/runtimes/*.py) | $(VENV)/ready
+	$(call CONVERT,$(1)) --checkpoint $(3) --precision $(firstword $(subst -, ,$(2))) $(4)
+endef
+define artifacts_of  # checkpoint, flags
+$(foreach precision,fp32 fp16 w8a8,$(eval $(call artifact,executorch,$(precision),$(1),$(2))))
+$(foreach precision,fp32 fp16 w8 dyn8 w8a8,$(eval $(call artifact,tflite,$(precision),$(1),$(2))))
+$(foreach precision,fp16 w8 w8a8 pal6 pal4,$(eval $(call artifact,coreml,$(precision),$(1),$(2))))
+endef
+$(call artifacts_of,$(POCKET_IPHONE))
+$(call artifacts_of,$(POCKET_CLEAN))
+$(call artifacts_of,$(DPED_IPHONE),--judges 12 --tile 276)
+$(eval $(call artifact,tflite,dyn8-uint8,$(POCKET_IPHONE),--io uint8))
+$(eval $(call artifact,coreml,w8-uint8,$(POCKET_IPHONE),--io uint8))
+$(eval $(call artifact,coreml,w8-ios18,$(POCKET_IPHONE),--target ios18))
+$(DPED_IPHONE): | $(VENV)/ready
+	$(RUN) training/import_published.py $(POCKET_DATA)/dped_models_orig/iphone_orig --out runs/published
+artifacts: $(ARTIFACTS_MADE)
+	$(RUN) benchmarks/artifacts.py $(ARTIFACTS_MADE:/manifest.json=)
+	$(RUN) benchmarks/precisions.py $(filter $(ARTIFACTS)/pocket-iphone-%,$(ARTIFACTS_MADE:/manifest.json=)) --checkpoint pocket-iphone
 	$(RUN) benchmarks/readme.py
+
+# The demo app for Android as a signed APK, without Android Studio: see android_demo/README.md.
+android: $(VENV)/ready
+	$(RUN) android_demo/packing/build_apk.py
 
 test: lint
 	$(RUN) -m pytest -m "not slow"

@@ -1,4 +1,4 @@
-"""An APK whose native libraries Android maps from the file itself: stored, at multiples of 16 KB (standard library only).
+"""An APK whose native libraries Android maps from the file: stored, at multiples of 16 KB (standard library only).
 
 Debian's zipalign 10 knows pages of 4 KB only. The extra field 0xd935 tells apksigner to keep the alignment.
 """

