@@ -41,7 +41,7 @@ CLASSES = {
     r"differs from its checksum; convert or copy": "file_changed",
     r": missing, or a link": "file_missing",
     r"larger than any manifest": "too_large",
-    r"line \d+ column \d+|is not JSON|nested too deeply": "syntax",
+    r"line \d+ column \d+|is not JSON|nested too deeply|not UTF-8": "syntax",
     r"not a manifest of this release": "field",
 }
 
@@ -62,9 +62,9 @@ def contents() -> dict[str, bytes]:
         "analyze.mlpackage/Manifest.json": b"{}\n",
         "enhance.mlpackage/Manifest.json": b"{ }\n",
         "golden/curve.f32": floats(3),
-        "golden/output.f32": floats(3 * 8 * 8),
+        "golden/output.f32": floats(3 * 12 * 12),
         "golden/thumbnail.f32": floats(3 * 2 * 2),
-        "golden/tile.f32": floats(3 * 8 * 8),
+        "golden/tile.f32": floats(3 * 12 * 12),
     }
 
 
@@ -73,7 +73,9 @@ def write_artifact(folder: Path) -> Manifest:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
     thumbnail = TensorSpec("thumbnail", (1, 3, 2, 2), "float32", "NCHW", (0.0, 1.0), "RGB")
-    tile, output = (TensorSpec(name, (1, 3, 8, 8), "float32", "NCHW", (0.0, 1.0), "RGB") for name in ("tile", "output"))
+    tile, output = (
+        TensorSpec(name, (1, 3, 12, 12), "float32", "NCHW", (0.0, 1.0), "RGB") for name in ("tile", "output")
+    )
     curve = TensorSpec("curve", (1, 3, 1, 1), "float32", "NCHW", None, None)
     manifest = Manifest(
         schema_version=1, name="tiny-coreml-fp16", format="coreml", target="ios17", precision="fp16", quantization=None,
@@ -82,7 +84,7 @@ def write_artifact(folder: Path) -> Manifest:
             EntryPoint("analyze", "analyze.mlpackage", "main", (thumbnail,), (curve,)),
             EntryPoint("enhance", "enhance.mlpackage", "main", (tile, curve), (output,)),
         ),
-        thumbnail_px=2, tiling=TilingSpec(8, 2, 2, "clamp"), colour="sRGB, encoded",
+        thumbnail_px=2, tiling=TilingSpec(12, 2, 2, "clamp"), colour="sRGB, encoded",
         delegation={"analyze": None, "enhance": None},
         golden=Golden("golden/thumbnail.f32", ("golden/curve.f32",), "golden/tile.f32", "golden/output.f32", 50.0),
         fidelity=None, conversion_s=0.5,
@@ -155,10 +157,10 @@ BAD: dict[str, tuple[str, str, str]] = {
     "2001 characters": ("field", "none: there are no weights", "x" * 2001),
     "no sha256": ("field", f'"sha256": "{hashlib.sha256(b"").hexdigest()}"', '"sha256": "e3b0"'),
     "an absurd thumbnail": ("field", '"thumbnail_px": 2', '"thumbnail_px": 1000000'),
-    "an absurd tile": ("field", '"tile_px": 8', '"tile_px": 65536'),
-    "a tile that is all halo": ("field", '"halo_px": 2', '"halo_px": 4'),
+    "an absurd tile": ("field", '"tile_px": 12', '"tile_px": 65536'),
+    "a tile that is all halo": ("field", '"halo_px": 2', '"halo_px": 6'),
     "a halo that is not aligned": ("field", '"align_px": 2', '"align_px": 4'),
-    "a tile size that no entry point has": ("field", '"tile_px": 8', '"tile_px": 16'),
+    "a tile size that no entry point has": ("field", '"tile_px": 12', '"tile_px": 16'),
     "a negative halo": ("field", '"halo_px": 2', '"halo_px": -2'),
     "a golden file that is not listed": ("field", '"tile": "golden/tile.f32"', '"tile": "golden/other.f32"'),
     "a golden file of another size": ("field", '"tile": "golden/tile.f32"', '"tile": "golden/thumbnail.f32"'),
