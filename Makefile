@@ -110,6 +110,12 @@ artifacts: $(ARTIFACTS_MADE)
 android: $(VENV)/ready
 	$(RUN) android_demo/packing/build_apk.py
 
+# On a Mac with Xcode and xcodegen: the iOS app, built for the Simulator. Ends with "** BUILD SUCCEEDED **".
+ios:
+	@command -v xcodebuild >/dev/null || { echo "make ios needs a Mac with Xcode; ios_demo/README.md says what is proven elsewhere" >&2; exit 1; }
+	@ls ios_demo/Models/*/manifest.json >/dev/null 2>&1 || { echo "ios_demo/Models has no model; run: python conversion/to_coreml.py --checkpoint pocket-clean --out ios_demo/Models" >&2; exit 1; }
+	cd ios_demo && xcodegen && xcodebuild build -quiet -project PocketDSLR.xcodeproj -scheme PocketDSLR -destination 'generic/platform=iOS Simulator' && echo '** BUILD SUCCEEDED **'
+
 test: lint
 	$(RUN) -m pytest -m "not slow"
 	$(RUN) -m pytest -m slow

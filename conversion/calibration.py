@@ -19,7 +19,7 @@ from training.pairs import find_pairs
 from training.photos import from_samples, read_folder
 from training.tiling import Tile, read_tile
 
-JUDGES_MAX = 24  # photos that judge fidelity, of a folder
+JUDGES_MAX = 24  # photos that judge fidelity, unless told otherwise
 CALIBRATION_MAX = 32
 TILES_PER_PHOTO = 2
 VARIANTS = 3  # simulated phone photos of each scene of the embedded sample
@@ -55,18 +55,21 @@ class Calibration:
     sha256: str
 
 
-def find_photos(folder: Path | None) -> Photos:
+def find_photos(folder: Path | None, judges_max: int = JUDGES_MAX) -> Photos:
     """The photos of a folder, by turns for calibration and for fidelity; of the embedded sample without one.
 
     Of the sample: of each scene three simulated phone photos and the photo itself, seven scenes in all.
 
     Raises:
-        UserError: a photo cannot be read, or there is none.
+        UserError: a photo cannot be read, or there is none; no judge.
     """
+    if judges_max < 1:
+        raise UserError(f"--judges {judges_max}: at least one photo must judge fidelity")
     if folder is None:
-        return _embedded()
+        embedded = _embedded()
+        return Photos(embedded.calibration, embedded.fidelity[:judges_max])
     photos = list(read_folder(folder).values())
-    return Photos(photos[1::2][:CALIBRATION_MAX], photos[::2][:JUDGES_MAX])
+    return Photos(photos[1::2][:CALIBRATION_MAX], photos[::2][:judges_max])
 
 
 def _embedded() -> Photos:

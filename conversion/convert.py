@@ -32,7 +32,7 @@ from conversion.artifact import (
     Provenance,
     TilingSpec,
 )
-from conversion.calibration import Photos, Pixels, calibrate, find_photos
+from conversion.calibration import JUDGES_MAX, Photos, Pixels, calibrate, find_photos
 from conversion.export import ConversionError, Converter, Form, Lowered, Source
 from conversion.fidelity import GOLDEN_LEAST_DB, Floor, floor_of, measure
 from conversion.golden import golden_psnr, write_golden
@@ -67,6 +67,7 @@ def make_parser(description: str | None, converter: Converter) -> argparse.Argum
         "(default: %(default)s)")  # fmt: skip
     add("--photos", type=Path, metavar="DIR", help="photos, by turns for calibration and to judge fidelity (default: "
         "the embedded sample's)")  # fmt: skip
+    add("--judges", type=int, default=JUDGES_MAX, metavar="N", help="photos that judge at most (default: %(default)s)")
     add("--min-psnr", type=float, metavar="DB", help="mean PSNR that fidelity must reach: layers stay float, the most "
         "sensitive first, until it does (default: the precision's floor, all layers quantized)")  # fmt: skip
     add("--min-worst-psnr", type=float, metavar="DB", help="the same for the worst photo")
@@ -84,7 +85,7 @@ def convert(args: argparse.Namespace, converter: Converter) -> Path:
     torch.set_num_threads(min(torch.get_num_threads(), 2))
     wanted = Form(args.precision, getattr(args, "target", converter.targets[0]), getattr(args, "io", converter.ios[0]))
     checkpoint = Checkpoint.load(args.checkpoint)
-    photos = find_photos(args.photos)
+    photos = find_photos(args.photos, args.judges)
     source = Source(checkpoint, args.tile)
     if wanted.precision in CALIBRATED:
         calibration = calibrate(photos.calibration, source.generator, args.tile)

@@ -33,6 +33,9 @@ def test_photos_of_a_folder_take_turns(tmp_path: Path) -> None:
     calibration = {int(photo[0, 0, 0]) for photo in photos.calibration}
     fidelity = {int(photo[0, 0, 0]) for photo in photos.fidelity}
     assert len(calibration) == CALIBRATION_MAX and len(fidelity) == JUDGES_MAX and not calibration & fidelity
+    assert [len(find_photos(tmp_path, judges_max=count).fidelity) for count in (1, 12)] == [1, 12]
+    with pytest.raises(UserError, match="--judges 0: at least one photo"):
+        find_photos(tmp_path, judges_max=0)
 
 
 def test_samples_carry_the_condition_of_their_own_photo(make_checkpoint: Callable[..., Checkpoint]) -> None:
