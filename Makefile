@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 NEEDED_DISK_GB := 12
 
-.PHONY: demo test lint results releases experiment artifacts android clean pins
+.PHONY: demo test lint results releases experiment artifacts android ios clean pins
 .DELETE_ON_ERROR:
 
 # Train on the embedded sample, score, convert to three formats, measure on this machine and, where it can be emulated, on
