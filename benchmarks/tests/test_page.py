@@ -155,8 +155,10 @@ def test_a_phone_needs_no_sideways_scrolling(scheme: str, made_up_page: Path, wa
 
 
 def test_paper_shows_every_picture_and_no_menus(made_up_page: Path, tmp_path: Path, watch) -> None:
-    tab = watch(made_up_page).tab
+    tab = watch(made_up_page, viewport={"width": 700, "height": 1000}).tab  # A4 with margins
     tab.emulate_media(media="print")
+    cut_off = tab.locator(".scroll").evaluate_all("all => all.filter(one => one.scrollWidth > one.clientWidth).length")
+    assert cut_off == 0
     layers = tab.locator(".photo").first.locator(".layer")
     assert layers.count() == layers.locator("visible=true").count() > 3
     assert not tab.locator(".filters").is_visible() and not tab.locator("input").first.is_visible()
