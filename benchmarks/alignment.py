@@ -1,16 +1,14 @@
-"""python benchmarks/alignment.py PHOTOS... [--large PHOTO...]
+"""python benchmarks/alignment.py PHOTOS... [--real FOLDER...]
 
-How exact align.py is, where the truth is known, and how fast. Each photo is the DSLR's side; the phone's is SIMULATED
-through a random homography, with exposure, noise, blur and JPEG. Also: pairs of photos of different scenes, all of
-which must be refused, and the throughput on photos of 8 MP, by stage. Writes alignment.json and alignment.md.
+How exact align.py is, where the truth is known. Each photo is the DSLR's side; the phone's is SIMULATED through a
+random homography, with exposure, noise, blur and JPEG. Also: pairs of photos of different scenes, all of which must be
+refused, and real pairs, with what remains between their sides. Writes alignment.json and alignment.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import tempfile
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,20 +17,18 @@ from typing import Any
 import cv2
 import numpy as np
 from joblib import Parallel, delayed
-from PIL import Image
 from tqdm import tqdm
 
-from benchmarks.machine import cores, cpu_model, tools
+from benchmarks.machine import tools
 from training import known_view
-from training.aligned_pair import Record, Settings, align_pair, align_pixels
+from training.aligned_pair import Record, Settings, align_pixels
 from training.alignment import AlignmentError
 from training.commandline import UserError, run
 from training.files import write_text
-from training.pairing import Shots, photos_in
+from training.pairing import photos_in
 from training.photos import read_pixels
 
 CORNER_BAR_PX, CORNER_SHARE_BAR, SHIFT_BAR_PX = 0.5, 0.95, 0.25
-LARGE_SCALE = 1.5  # DSLR px per phone px: 8 MP against 18
 SETTINGS = Settings("phone")
 
 
@@ -90,42 +86,25 @@ def judge_truth(cases: Sequence[Record]) -> Record:
     }
 
 
-def large_pairs(photos: Sequence[Path], count: int, folder: Path) -> list[Shots]:
-    """Files of `count` pairs: each photo enlarged as the DSLR's, and the phone's at about its own size."""
-    pairs = []
-    for number in tqdm(range(count), desc="large pairs", unit="pair"):
-        pixels = read_pixels(photos[number % len(photos)])
-        side = [round(pixels.shape[at] * LARGE_SCALE) for at in (1, 0)]
-        dslr = np.asarray(Image.fromarray(pixels).resize((side[0], side[1]), Image.Resampling.LANCZOS))
-        view = known_view.draw((dslr.shape[0], dslr.shape[1]), number, (LARGE_SCALE, LARGE_SCALE))
-        shots = Shots(folder / f"phone-{number}.jpg", folder / f"dslr-{number}.jpg")
-        for path, side_pixels in ((shots.phone, known_view.render(dslr, view, number)), (shots.dslr, dslr)):
-            Image.fromarray(side_pixels).save(path, "JPEG", quality=92)
-        pairs.append(shots)
-    return pairs
-
-
-def throughput(pairs: Sequence[Shots], jobs: int, folder: Path) -> Record:
-    """Pairs per minute by `jobs` workers, and the share of each stage in their time."""
-    with Parallel(n_jobs=jobs) as work:
-        work(delayed(cv2.setNumThreads)(1) for _ in range(2 * jobs))  # workers start before the clock does
-        start = time.perf_counter()
-        records = work(delayed(align_pair)(shots, SETTINGS, folder) for shots in pairs)
-        seconds = time.perf_counter() - start
-    stages: dict[str, float] = {}
-    for record in records:
-        for stage, spent in record["seconds"].items():
-            stages[stage] = stages.get(stage, 0.0) + spent
-    total = sum(stages.values())
-    used = [record for record in records if "refused" not in record]
-    return {
-        "jobs": jobs,
-        "pairs": len(pairs),
-        "refused": len(records) - len(used),
-        "phone_megapixels_mean": float(np.mean([np.prod(r["phone_px"]) for r in used]) / 1e6) if used else None,
-        "dslr_megapixels_mean": float(np.mean([np.prod(r["dslr_px"]) for r in used]) / 1e6) if used else None,
-        "pairs_per_minute": 60 * len(pairs) / seconds,
-        "share_of_time": {stage: spent / total for stage, spent in stages.items()},
+def real_case(folder: Path) -> Record:
+    """The two photos of a folder, in the order of their names: how they were aligned, or why not."""
+    first, second = photos_in(folder)[:2]
+    case: Record = {"folder": folder.name, "phone": first.name, "dslr": second.name}
+    try:
+        found = align_pixels(read_pixels(first), read_pixels(second), SETTINGS, {})
+    except AlignmentError as error:
+        return case | {"refused": str(error)}
+    shifts = np.array([(patch.shift_x, patch.shift_y) for patch in found.cut.patches])
+    return case | {
+        "matches": found.alignment.matches,
+        "inliers": found.alignment.inliers,
+        "residual_px": found.alignment.residual_px,
+        "scale": found.alignment.scale,
+        "windows": found.cut.windows,
+        "patches": len(shifts),
+        "dropped": found.cut.dropped,
+        "patch_moved_median_px": float(np.median(np.linalg.norm(shifts, axis=1))),
+        "correlation_median": float(np.median([patch.correlation for patch in found.cut.patches])),
     }
 
 
@@ -149,22 +128,32 @@ def table(facts: dict[str, Any]) -> str:
         ]
     lines.append(f"| pairs of different scenes refused | {unrelated['refused']} of {unrelated['pairs']} |")
     text = "\n".join(lines) + f"\n\nErrors in phone px. Range: {known['range']}.\n"
-    for row in facts["throughput"]:
-        shares = ", ".join(f"{stage} {share:.0%}" for stage, share in row["share_of_time"].items())
+    if facts["real"]:
+        text += "\n| real pair | inliers of matches | residual, px | patches of windows | moved, px | correlation |\n"
+        text += "|---|--:|--:|--:|--:|--:|\n" + "".join(_real_row(case) for case in facts["real"])
         text += (
-            f"\n{row['jobs']} workers: {row['pairs_per_minute']:.1f} pairs a minute ({row['pairs']} pairs, "
-            f"{row['phone_megapixels_mean'] or 0:.1f} MP against {row['dslr_megapixels_mean'] or 0:.1f} MP): "
-            f"{shares}.\n"
+            "\nResidual: median over windows after the fit. Moved: median way of a patch from where the homography has "
+            "it. Correlation: median of the patches kept.\n"
         )
     bars = "; ".join(f"{bar}: **{outcome}**" for bar, outcome in facts["bars"].items())
-    return text + f"\nBars: {bars}.\n\n{facts['machine']['cpu']}, {facts['machine']['cores_available']} cores.\n"
+    return text + f"\nBars: {bars}.\n"
+
+
+def _real_row(case: Record) -> str:
+    if "refused" in case:
+        return f"| {case['folder']}: {case['phone']}, {case['dslr']} | refused: {case['refused']} | | | | |\n"
+    return (
+        f"| {case['folder']}: {case['phone']}, {case['dslr']} | {case['inliers']} of {case['matches']} "
+        f"| {case['residual_px']:.3f} | {case['patches']} of {case['windows']} "
+        f"| {case['patch_moved_median_px']:.2f} | {case['correlation_median']:.3f} |\n"
+    )
 
 
 def measure(args: argparse.Namespace) -> Path:
-    if min(args.cases, args.pairs, *args.jobs) < 1 or args.unrelated < 0:
-        raise UserError("--cases, --pairs and --jobs must be positive, --unrelated not negative")
+    if min(args.cases, args.jobs) < 1 or args.unrelated < 0:
+        raise UserError("--cases and --jobs must be positive, --unrelated not negative")
     photos = [path for folder in args.photos for path in photos_in(folder)]
-    work = Parallel(n_jobs=max(args.jobs), return_as="generator")
+    work = Parallel(n_jobs=args.jobs, return_as="generator")
     todo = [(photos[seed % len(photos)], seed) for seed in range(args.cases)]
     cases = list(tqdm(work(delayed(truth_case)(*one) for one in todo), "known", len(todo), unit="case"))
     random = np.random.default_rng(0)
@@ -172,11 +161,7 @@ def measure(args: argparse.Namespace) -> Path:
     strangers = list(
         tqdm(work(delayed(unrelated_case)(photos[a], photos[b]) for a, b in couples), "unrelated", len(couples))
     )
-    rows = []
-    with tempfile.TemporaryDirectory(prefix="pocket-dslr-") as folder:
-        if args.large:
-            pairs = large_pairs(args.large, args.pairs, Path(folder))
-            rows = [throughput(pairs, jobs, Path(folder, f"by-{jobs}")) for jobs in args.jobs]
+    real = [real_case(folder) for folder in tqdm(args.real, desc="real", unit="pair")]
     known = judge_truth(cases)
     refused = sum("refused" in case for case in strangers)
     bars = {
@@ -187,11 +172,10 @@ def measure(args: argparse.Namespace) -> Path:
     }
     facts = {
         "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "machine": {"cpu": cpu_model(), "cores_available": cores()},
         "tools": tools(["opencv-python-headless", "numpy", "pillow", "joblib"]),
         "truth": known,
         "unrelated": {"pairs": len(strangers), "refused": refused},
-        "throughput": rows,
+        "real": real,
         "bars": {bar: "pass" if kept else "fail" for bar, kept in bars.items()},
         "cases": cases,
         "accepted_strangers": [case for case in strangers if "refused" not in case],
@@ -208,11 +192,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add = parser.add_argument
     add("photos", type=Path, nargs="+", metavar="FOLDER", help="photos, of about 1 MP; one scene each")
-    add("--large", type=Path, nargs="+", metavar="PHOTO", help="photos of about 8 MP, for the throughput")
+    add("--real", type=Path, nargs="+", default=[], metavar="FOLDER", help="folders with two photos of one scene each")
     add("--cases", type=int, default=200, help="with a known truth (default: %(default)s)")
     add("--unrelated", type=int, default=100, help="pairs of different scenes (default: %(default)s)")
-    add("--pairs", type=int, default=8, help="large pairs (default: %(default)s)")
-    add("--jobs", type=int, nargs="+", default=[1], help="workers; throughput for each (default: 1)")
+    add("--jobs", type=int, default=1, help="cases at a time (default: %(default)s)")
     add("--out", type=Path, default=Path("benchmarks/results"), help="folder of the results (default: %(default)s)")
     return run(parser, measure, argv)
 
