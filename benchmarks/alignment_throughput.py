@@ -124,12 +124,15 @@ def table(facts: dict[str, Any]) -> str:
         lines.append(f"| {row['jobs']} | {row['pairs_per_minute']:.1f} | {shares} | {peaks} |")
     bars = "; ".join(f"{bar}: **{'pass' if kept else 'fail'}**" for bar, kept in figures["bars"].items())
     quiet = "" if machine["load_before"] <= QUIET_LOAD else " **The machine was busy: not of record.**"
-    first = rows[0]
+    first, last = rows[0], rows[-1]
     return "\n".join(lines) + (
         f"\n\n{first['pairs']} pairs of {first['phone_megapixels_mean']:.1f} MP against "
-        f"{first['dslr_megapixels_mean']:.1f} MP, {first['patches_mean']:.0f} patches each; the phone's side "
-        f"SIMULATED.\nSpeed-up {figures['speed_up']:.2f}. At this pace {LARGE_SET:,} pairs take "
-        f"{figures['hours_for_6000']:.1f} hours with {rows[-1]['jobs']} workers.\nBars: {bars}.\n\n{machine['cpu']}, {machine['cores_available']} cores, "
+        f"{first['dslr_megapixels_mean']:.1f} MP, {first['patches_mean']:.0f} patches each; "
+        f"the phone's side SIMULATED.\n"
+        f"Speed-up {figures['speed_up']:.2f}. At this pace {LARGE_SET:,} pairs take "
+        f"{figures['hours_for_6000']:.1f} hours with {last['jobs']} workers.\n"
+        f"Bars: {bars}.\n\n"
+        f"{machine['cpu']}, {machine['cores_available']} cores, "
         f"load of {machine['load_before']:.1f} before the run.{quiet}\n"
     )
 
