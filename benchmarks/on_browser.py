@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 MOBILE = re.compile(r"\b(Android|iPhone|iPad|Mobile)\b")
 BROWSERS = {"Edg": "Edge", "OPR": "Opera", "SamsungBrowser": "Samsung Internet", "FxiOS": "Firefox", "CriOS": "Chrome",
             "Firefox": "Firefox", "Chrome": "Chrome", "Version": "Safari"}  # fmt: skip
+SYSTEMS = (r"Android [\d.]+", r"iPhone OS [\d_]+", r"CPU OS [\d_]+", r"Windows NT [\d.]+", r"Mac OS X [\d_.]+",
+           "CrOS", "Linux")  # fmt: skip
 SAY_GOODBYE_S = 3.0  # the page asks every 2 s
 
 
@@ -160,11 +162,8 @@ def browser_of(user_agent: str) -> str:
 
 def system_of(user_agent: str) -> str:
     """As the browser puts it, such as "Android 16"; browsers keep it vague on purpose."""
-    systems = r"Android [\d.]+|iPhone OS [\d_]+|CPU OS [\d_]+|Windows NT [\d.]+|Mac OS X [\d_.]+|CrOS|Linux"
-    found = re.search(systems, user_agent)
-    return (
-        found.group().replace("_", ".").replace("CPU OS", "iPadOS").replace("iPhone OS", "iOS") if found else "unknown"
-    )
+    found = next((match.group() for pattern in SYSTEMS if (match := re.search(pattern, user_agent))), "unknown system")
+    return found.replace("_", ".").replace("CPU OS", "iPadOS").replace("iPhone OS", "iOS")
 
 
 def tool_versions() -> dict[str, str]:

@@ -31,7 +31,7 @@ function testBytes(count: number, seed: number): Uint8Array {
 
 const bytesOf = (array: Float32Array | Int32Array): Uint8Array => new Uint8Array(array.buffer);
 const float32 = (hex: string): number => new Float32Array(Uint32Array.of(parseInt(hex, 16)).buffer)[0];
-const float64 = (hex: string): number => new DataView(Buffer.from(hex, "hex").buffer.slice(0)).getFloat64(0);
+const float64 = (hex: string): number => Buffer.from(hex, "hex").readDoubleBE(0);
 const hexOf = (value: number): string => new Uint32Array(Float32Array.of(value).buffer)[0].toString(16).padStart(8, "0");
 const tilingOf = (given: Case): Tiling => given as Tiling;
 
