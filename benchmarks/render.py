@@ -19,9 +19,10 @@ import jinja2
 from markupsafe import Markup
 
 from benchmarks.curves import load_curves
+from benchmarks.drawings import latency_strips, photo_bars, sustained_lines
 from benchmarks.markdown import escape_markdown
 from benchmarks.pictures import show_photos
-from benchmarks.plots import latency_strips, photo_bars, sustained_lines, trade_offs
+from benchmarks.plots import trade_offs
 from benchmarks.quality_table import load_quality
 from benchmarks.report import Report, load_reports
 from benchmarks.tables import Device, Filters, group_by_kind

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.drawings import latency_strips, photo_bars, sustained_lines
 from benchmarks.made_up import write_reports
 from benchmarks.pictures import group_equal_outputs
-from benchmarks.plots import COSTS, Axis, latency_strips, photo_bars, sustained_lines, trade_off, trade_offs
+from benchmarks.plots import COSTS, Axis, trade_off, trade_offs
 from benchmarks.report import Report
 from benchmarks.tables import Device, Filters, group_by_kind
 
