@@ -100,10 +100,13 @@ public struct Artifact: Sendable {
         guard let file = try? FileHandle(forReadingFrom: path) else { return nil }
         defer { try? file.close() }
         var sum = Sha256()
-        while true {
-            guard let part = try? file.read(upToCount: 1 << 20) else { return nil }
-            if part.isEmpty { return sum.hexDigest() }
-            part.withUnsafeBytes { sum.update($0) }
+        do {
+            while let part = try file.read(upToCount: 1 << 20), !part.isEmpty {  // nil at the end
+                part.withUnsafeBytes { sum.update($0) }
+            }
+        } catch {
+            return nil
         }
+        return sum.hexDigest()
     }
 }

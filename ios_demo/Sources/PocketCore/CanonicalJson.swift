@@ -25,7 +25,11 @@ extension Json {
     }
 
     private static func fixedPoint(_ number: Double) -> String {
-        let text = String(format: "%.6f", locale: Locale(identifier: "en_US_POSIX"), number)
+        // C's printf is exact; Foundation's formats are so up to 17 digits only, and ask for a locale.
+        let needed = withVaList([number]) { vsnprintf(nil, 0, "%.6f", $0) }
+        var characters = [CChar](repeating: 0, count: Int(needed) + 1)
+        _ = withVaList([number]) { vsnprintf(&characters, characters.count, "%.6f", $0) }
+        let text = String(decoding: characters.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         return text == "-0.000000" ? "0.000000" : text
     }
 
@@ -41,7 +45,9 @@ extension Json {
             case 0x0D: quoted += "\\r"
             case 0x09: quoted += "\\t"
             case 0x20...0x7E: quoted.unicodeScalars.append(Unicode.Scalar(UInt8(unit)))
-            default: quoted += String(format: "\\u%04x", Int(unit))
+            default:
+                let digits = String(unit, radix: 16)
+                quoted += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
             }
         }
         return quoted + "\""

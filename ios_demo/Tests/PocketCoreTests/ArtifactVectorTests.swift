@@ -29,9 +29,9 @@ final class ArtifactVectorTests: XCTestCase {
         XCTAssertEqual(manifest.enhance.inputs.first?.shape, [1, 3, manifest.tiling.tilePx, manifest.tiling.tilePx])
     }
 
-    func testArtifacts() throws {
+    func testArtifacts() async throws {
         let cases = try GoldenVectors.cases("artifacts")
-        let files = try cases[0].object("files").mapValues(bytes)
+        let files = try GoldenVectors.artifactFiles()
         for vector in cases.dropFirst() {
             let name = try vector.text("name")
             var changed = files
@@ -40,19 +40,19 @@ final class ArtifactVectorTests: XCTestCase {
                 changed[Artifact.manifestName, default: []] += spaces
             } else {
                 for (path, content) in try vector.object("change") {
-                    changed[path] = content == .null ? nil : try bytes(content)
+                    changed[path] = content == .null ? nil : try GoldenVectors.bytes(content)
                 }
             }
-            try inFolder(of: changed) { folder in
+            try await GoldenVectors.inFolder(of: changed) { folder in
                 let refused = refusal { _ = try Artifact(verifying: folder) }
                 XCTAssertEqual(refused, try vector.textOrNull("refused"), name)
             }
         }
     }
 
-    func testALinkThatLeadsOutIsRefused() throws {
-        let files = try GoldenVectors.cases("artifacts")[0].object("files").mapValues(bytes)
-        try inFolder(of: files) { folder in
+    func testALinkThatLeadsOutIsRefused() async throws {
+        let files = try GoldenVectors.artifactFiles()
+        try await GoldenVectors.inFolder(of: files) { folder in
             let card = folder.appendingPathComponent("MODEL_CARD.md")
             let outside = folder.deletingLastPathComponent().appendingPathComponent("outside-\(UUID().uuidString)")
             try FileManager.default.moveItem(at: card, to: outside)
@@ -62,9 +62,9 @@ final class ArtifactVectorTests: XCTestCase {
         }
     }
 
-    func testGoldenFilesAreRead() throws {
-        let files = try GoldenVectors.cases("artifacts")[0].object("files").mapValues(bytes)
-        try inFolder(of: files) { folder in
+    func testGoldenFilesAreRead() async throws {
+        let files = try GoldenVectors.artifactFiles()
+        try await GoldenVectors.inFolder(of: files) { folder in
             let artifact = try Artifact(verifying: folder)
             for (path, spec) in zip(artifact.manifest.golden.paths, artifact.manifest.analyze.inputs) {
                 XCTAssertEqual(try artifact.floats(at: path).count, spec.count)
@@ -96,27 +96,5 @@ final class ArtifactVectorTests: XCTestCase {
         } catch {
             return "\(error)"
         }
-    }
-
-    private func bytes(_ json: Json) throws -> [UInt8] {
-        guard case .text(let text) = json else { throw VectorError.noField("hexadecimal text") }
-        let digits = Array(text.utf8)
-        return try stride(from: 0, to: digits.count, by: 2).map { at in
-            let pair = String(decoding: digits[at..<(at + 2)], as: UTF8.self)
-            guard let byte = UInt8(pair, radix: 16) else { throw VectorError.noField(pair) }
-            return byte
-        }
-    }
-
-    private func inFolder(of files: [String: [UInt8]], _ body: (URL) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("pocket-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(at: folder) }
-        for (path, content) in files {
-            let file = folder.appendingPathComponent(path)
-            try FileManager.default.createDirectory(
-                at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-            try Data(content).write(to: file)
-        }
-        try body(folder)
     }
 }

@@ -20,6 +20,35 @@ enum GoldenVectors {
         }
     }
 
+    /// The good artifact of `artifacts.json`: path -> content.
+    static func artifactFiles() throws -> [String: [UInt8]] {
+        try cases("artifacts")[0].object("files").mapValues(bytes)
+    }
+
+    /// Of hexadecimal text.
+    static func bytes(_ json: Json) throws -> [UInt8] {
+        guard case .text(let text) = json else { throw VectorError.noField("hexadecimal text") }
+        let digits = Array(text.utf8)
+        return try stride(from: 0, to: digits.count, by: 2).map { at in
+            let pair = String(decoding: digits[at..<(at + 2)], as: UTF8.self)
+            guard let byte = UInt8(pair, radix: 16) else { throw VectorError.noField(pair) }
+            return byte
+        }
+    }
+
+    /// Runs `body` with a folder that holds these files and is gone afterwards.
+    static func inFolder(of files: [String: [UInt8]], _ body: (URL) async throws -> Void) async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("pocket-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        for (path, content) in files {
+            let file = folder.appendingPathComponent(path)
+            try FileManager.default.createDirectory(
+                at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+            try Data(content).write(to: file)
+        }
+        try await body(folder)
+    }
+
     /// The generator of SPEC.md: byte i is a hash of i and seed.
     static func bytes(_ count: Int, seed: Int) -> [UInt8] {
         (0..<count).map { index in

@@ -46,31 +46,24 @@ final class ReportVectorTests: XCTestCase {
     }
 
     /// Written where POCKET_REPORT says, so that Python can read what Swift makes.
-    func testAReportOfMadeUpFiguresIsWritten() throws {
-        let cases = try GoldenVectors.cases("artifacts")
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("pocket-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(at: folder) }
-        for (path, json) in try cases[0].object("files") {
-            guard case .text(let text) = json else { throw VectorError.noField(path) }
-            let digits = Array(text.utf8)
-            let content = stride(from: 0, to: digits.count, by: 2).compactMap { at in
-                UInt8(String(decoding: digits[at..<(at + 2)], as: UTF8.self), radix: 16)
-            }
-            let file = folder.appendingPathComponent(path)
-            try FileManager.default.createDirectory(
-                at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-            try Data(content).write(to: file)
+    func testAReportOfMadeUpFiguresIsWritten() async throws {
+        try await GoldenVectors.inFolder(of: try GoldenVectors.artifactFiles()) { folder in
+            try Self.writeReport(of: try Artifact(verifying: folder))
         }
-        let golden = [Float](repeating: 0.5, count: 3 * 16 * 16)
+    }
+
+    private static func writeReport(of artifact: Artifact) throws {
+        let side = artifact.manifest.tiling.tilePx
+        let golden = [Float](repeating: 0.5, count: 3 * side * side)
         let comparison = try XCTUnwrap(
-            Comparison(golden.map { $0 + 0.001 }, reference: golden, height: 16, width: 16))
+            Comparison(golden.map { $0 + 0.001 }, reference: golden, height: side, width: side))
         let latency = try XCTUnwrap(Latency(samplesS: (1...20).map { 0.001 + 0.00001 * Double($0) }))
         let state = ReportConditions.State(
             thermal: .nominal, batteryPercent: 80, charging: false, lowPowerMode: false)
         var stages = ReportWholePhoto.Stages()
         (stages.decodeMs, stages.tilesMs) = (120, 900)
         let report = Report(
-            artifact: try Artifact(verifying: folder),
+            artifact: artifact,
             target: ReportTarget(
                 name: "made-up-phone", cpu: "arm64", os: "iOS 17.4", computeUnitAsked: "all",
                 computeUnitActual: "neural engine", facts: ["model": "iPhone0,0"], isPhysical: true),
