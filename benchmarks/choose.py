@@ -20,6 +20,7 @@ from benchmarks.markdown import escape_markdown, markdown_table
 from benchmarks.plots import COSTS, trade_off
 from benchmarks.report import Report, load_reports
 from benchmarks.tables import Filters, format_label
+from benchmarks.verdict import judge_fidelity
 from training.commandline import UserError, run
 from training.files import write_text
 
@@ -53,7 +54,7 @@ class Bound:
         """How a report misses the limit, in words."""
         value, excess = self.value(report), self.excess(report)
         if value is None:
-            return f"{self.name} not known"
+            return f"no valid {self.name} in its report"
         if not excess:
             return None
         by = abs(value - self.limit)
@@ -98,7 +99,7 @@ def body(args: argparse.Namespace) -> Path:
         raise ChoiceError(f"give at least one budget above 0: {', '.join(flag for flag, *_ in BUDGETS)}")
     reports = of_one_target(load_reports(args.reports), args.target, args.format)
     chosen, others = choose(reports, bounds)
-    write_text(args.out / "pareto.svg", drawing(reports, bounds))
+    write_text(args.out / "pareto.svg", drawing(reports, bounds, chosen))
     made = write_text(args.out / "CHOICE.md", explanation(chosen, others, reports[0], bounds))
     if not chosen:
         nearest = "; ".join(f"{report.artifact.name}: {why}" for report, why in others[:3])
@@ -129,7 +130,8 @@ def choose(reports: Sequence[Report], bounds: Sequence[Bound]) -> tuple[Report |
     for report in reports:
         reasons = [miss for bound in bounds if (miss := bound.miss(report))]
         if report.verdict.fidelity != "pass":
-            reasons.insert(0, f"fidelity: {report.verdict.fidelity}")
+            why = judge_fidelity(report.artifact, report.fidelity)[1]
+            reasons.insert(0, f"fidelity: {', '.join([report.verdict.fidelity, *why])}")
         if reasons:
             misses.append((report, "; ".join(reasons)))
         else:
@@ -178,15 +180,16 @@ def explanation(
     )
 
 
-def drawing(reports: Sequence[Report], bounds: Sequence[Bound]) -> str:
-    """Fidelity against the cost that the budget speaks of, or against size."""
+def drawing(reports: Sequence[Report], bounds: Sequence[Bound], chosen: Report | None) -> str:
+    """Fidelity against the dearest cost that the budget speaks of, or against size."""
     asked = {bound.flag[2:].replace("-", "_") for bound in bounds}
-    cost = next((cost for cost in COSTS if cost.key in asked), COSTS[0])
-    plot = trade_off(f"{reports[0].target.name}: {cost.label}", cost, reports, Filters(reports))
+    cost = next((cost for cost in reversed(COSTS) if cost.key in asked), COSTS[0])
+    filters = Filters(reports)
+    plot = trade_off(f"{reports[0].target.name}: {cost.label}", cost, reports, filters, chosen)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.get_template("pareto.svg.jinja").render(plot=plot)
+    return environment.get_template("pareto.svg.jinja").render(plot=plot, formats=filters.choices()["formats"])
 
 
 if __name__ == "__main__":

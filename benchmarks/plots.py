@@ -125,8 +125,14 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
     return front
 
 
-def trade_off(title: str, cost: Cost, reports: Sequence[Report], filters: Filters) -> Plot | None:
-    """Fidelity of the worst photo against a cost, over the reports of one target that know it; None below two."""
+def trade_off(
+    title: str, cost: Cost, reports: Sequence[Report], filters: Filters, shipped: Report | None = None
+) -> Plot | None:
+    """Fidelity of the worst photo against a cost, over the reports of one target that know it; None below two.
+
+    Args:
+        shipped: the report of the artifact that was chosen; its name says so.
+    """
     known = [(value, report) for report in reports if (value := cost.value(report)) is not None and value > 0]
     if len(known) < 2:
         return None
@@ -136,13 +142,16 @@ def trade_off(title: str, cost: Cost, reports: Sequence[Report], filters: Filter
     sound = [report.verdict.fidelity == "pass" and cost.is_sound(report) for _, report in known]
     passing = [at for at in range(len(known)) if sound[at]]
     front = [passing[at] for at in pareto_front([pairs[at] for at in passing])]
+    named = [at for at in range(len(known)) if known[at][1] is shipped]
+    named += [at for at in front if at not in named]
+    texts = [("ship " if r is shipped else "") + r.artifact.precision for _, r in (known[at] for at in named)]
     placed = _labels(
-        [(x(pairs[at][0]), y(pairs[at][1]), known[at][1].artifact.precision) for at in front],
+        [(x(pairs[at][0]), y(pairs[at][1]), text) for at, text in zip(named, texts, strict=True)],
         [(x(value), y(worth)) for value, worth in pairs],
     )
     points = []
     for at, (value, report) in enumerate(known):
-        label, label_x, label_y, anchor = placed[front.index(at)] if at in front else ("", 0.0, 0.0, "start")
+        label, label_x, label_y, anchor = placed[named.index(at)] if at in named else ("", 0.0, 0.0, "start")
         mark, colour = form_of(report.artifact.format)
         points.append(
             Point(

@@ -34,3 +34,6 @@ def test_make_demo(repository: Path, tmp_path: Path) -> None:
         assert report.verdict.fidelity == "pass"
         assert report.fidelity.psnr_db_worst >= report.fidelity.psnr_db_worst_floor > 40
         assert report.artifact.name in page.read_text()
+        if report.target.kind == "host" and report.artifact.format != "coreml":
+            sizes = [(photo.height_px, photo.width_px) for photo in report.whole_photos]
+            assert sizes == [(3024, 4032), (6048, 8064)] and all(photo.mosaic for photo in report.whole_photos)
