@@ -2,6 +2,7 @@ import PhotosUI
 import PocketApple
 import PocketCore
 import SwiftUI
+import UIKit
 
 /// Measures the chosen model and exports the report that benchmarks/on_ios.py takes in.
 struct BenchmarkScreen: View {

@@ -47,7 +47,7 @@ final class EnhanceModel {
             stage = .failed(PhotoFailure.noSpace.sentence)
             return
         }
-        original.map { try? FileManager.default.removeItem(at: $0) }
+        if let original { try? FileManager.default.removeItem(at: original) }
         (original, after, file, message, notes) = (copy, nil, nil, nil, [])
         before = Preview.image(of: copy)
         guard before != nil else {

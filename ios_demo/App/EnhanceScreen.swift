@@ -73,7 +73,7 @@ struct EnhanceScreen: View {
                 if model.isBusy {
                     Button("Cancel", role: .cancel) { model.cancel() }
                 } else {
-                    Button("Enhance") { session.ready.map(model.enhance) }
+                    Button("Enhance") { if let ready = session.ready { model.enhance(ready) } }
                         .buttonStyle(.borderedProminent)
                         .disabled(session.ready == nil)
                 }

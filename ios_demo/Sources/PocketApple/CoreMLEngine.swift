@@ -9,9 +9,9 @@ public actor CoreMLEngine: TileEngine {
     private let analyzing: Program
     private let enhancing: Program
     /// Where Core ML plans to run `enhance`.
-    public let plannedUnits: String
+    public nonisolated let plannedUnits: String
     /// Of both programs, compiled before, in milliseconds.
-    public let loadTimeMs: Double
+    public nonisolated let loadTimeMs: Double
 
     /// Loads an artifact that has been verified.
     ///
@@ -66,7 +66,8 @@ private final class Program {
         for (feature, values) in zip(interface.inputs, inputs) {
             features[feature.name] = try featureValue(of: values, feature)
         }
-        let output = try await model.prediction(from: MLDictionaryFeatureProvider(dictionary: features))
+        let provider = try MLDictionaryFeatureProvider(dictionary: features)
+        let output = try await model.prediction(from: provider, options: MLPredictionOptions())
         return try interface.outputs.map { try values(of: output.featureValue(for: $0.name), $0) }
     }
 
@@ -104,8 +105,8 @@ extension ModelInterface {
     /// As Core ML describes a loaded model.
     init(_ description: MLModelDescription) {
         self.init(
-            inputs: description.inputDescriptionsByName.values.compactMap(Feature.init),
-            outputs: description.outputDescriptionsByName.values.compactMap(Feature.init))
+            inputs: description.inputDescriptionsByName.values.compactMap { Feature($0) },
+            outputs: description.outputDescriptionsByName.values.compactMap { Feature($0) })
     }
 }
 

@@ -77,11 +77,8 @@ public struct DecodedPhoto: Sendable {
         }
         bitmap.interpolationQuality = .none
         bitmap.draw(image, in: CGRect(x: 0, y: 0, width: width, height: height))
-        for kind in [kCGImageAuxiliaryDataTypeHDRGainMap, kCGImageAuxiliaryDataTypeISOGainMap] {
-            if CGImageSourceCopyAuxiliaryDataInfoAtIndex(source, 0, kind) != nil {
-                notes.append("The HDR gain map is dropped: the result has standard range.")
-                break
-            }
+        if Self.hasGainMap(source) {
+            notes.append("The HDR gain map is dropped: the result has standard range.")
         }
         self.notes = notes
         self.properties = PhotoMetadata.encoded(properties)
@@ -93,6 +90,12 @@ public struct DecodedPhoto: Sendable {
         return CGContext(
             data: pixels.bytes.baseAddress, width: layout.width, height: layout.height, bitsPerComponent: 8,
             bytesPerRow: layout.rowBytes, space: space, bitmapInfo: CGImageAlphaInfo.noneSkipLast.rawValue)
+    }
+
+    private static func hasGainMap(_ source: CGImageSource) -> Bool {
+        var kinds = [kCGImageAuxiliaryDataTypeHDRGainMap]
+        if #available(iOS 18.0, macOS 15.0, *) { kinds.append(kCGImageAuxiliaryDataTypeISOGainMap) }
+        return kinds.contains { CGImageSourceCopyAuxiliaryDataInfoAtIndex(source, 0, $0) != nil }
     }
 
     private static func isTranslucent(_ image: CGImage) -> Bool {

@@ -1,6 +1,7 @@
 #if canImport(CoreML)
 import Foundation
 import PocketCore
+import os
 
 #if canImport(UIKit)
 import UIKit

@@ -21,9 +21,22 @@ public struct EnhancedPhoto: Sendable {
 
     var sink: PackedPhoto { PackedPhoto(pixels.bytes, layout) }
 
-    /// For the screen; shares the mapped pixels.
+    /// Over the mapped pixels themselves, which live as long as the image does.
     public var image: CGImage? {
-        DecodedPhoto.bitmap(over: pixels, layout)?.makeImage()
+        guard let start = pixels.bytes.baseAddress, let space = CGColorSpace(name: CGColorSpace.sRGB) else { return nil }
+        let held = Unmanaged.passRetained(pixels)
+        let provider = CGDataProvider(dataInfo: held.toOpaque(), data: start, size: layout.byteCount) { info, _, _ in
+            if let info { Unmanaged<MappedPixels>.fromOpaque(info).release() }
+        }
+        guard let provider else {
+            held.release()
+            return nil
+        }
+        return CGImage(
+            width: layout.width, height: layout.height, bitsPerComponent: 8, bitsPerPixel: 32,
+            bytesPerRow: layout.rowBytes, space: space,
+            bitmapInfo: CGBitmapInfo(rawValue: CGImageAlphaInfo.noneSkipLast.rawValue), provider: provider, decode: nil,
+            shouldInterpolate: true, intent: .defaultIntent)
     }
 
     /// Writes a JPEG with the metadata of the photo it was made from. Whole or not at all.
@@ -40,7 +53,8 @@ public struct EnhancedPhoto: Sendable {
         CGImageDestinationAddImage(destination, image, properties as CFDictionary)
         guard CGImageDestinationFinalize(destination) else { throw PhotoFailure.notWritten }
         do {
-            _ = try FileManager.default.replaceItemAt(file, withItemAt: part)
+            try? FileManager.default.removeItem(at: file)
+            try FileManager.default.moveItem(at: part, to: file)
         } catch {
             throw PhotoFailure.notWritten
         }
