@@ -133,7 +133,9 @@ def describe(name: str, reports: Sequence[Report], filters: Filters) -> Device:
             )
             for report in reports
         ),
-        reasons=tuple((filters.of(r), f"{r.artifact.name}: {reason}") for r in reports for reason in r.verdict.reasons),
+        reasons=tuple(
+            (filters.of(r), f"{r.artifact.name}: {'; '.join(r.verdict.reasons)}") for r in reports if r.verdict.reasons
+        ),
         provenance=tuple((report.artifact.name, provenance(report)) for report in reports),
         reports=tuple(reports),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import render
+from benchmarks import page_speed, render
 from benchmarks.made_up import write_reports
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright; pip install -e .[dev]")
@@ -170,3 +171,10 @@ def test_without_script_all_is_there(made_up_page: Path, watch) -> None:
     assert tab.locator("tr[data-of]:visible").count() == 60
     layers = tab.locator(".photo").first.locator(".layer")
     assert layers.locator("visible=true").count() == layers.count()
+
+
+def test_the_speed_of_the_page_is_measured(tmp_path: Path) -> None:
+    assert page_speed.main(["--reports", "11", "--out", str(tmp_path)]) == 0
+    facts = json.loads((tmp_path / "page_speed.json").read_text())
+    assert facts["reports"] == 11 and min(facts[key] for key in ("render_s", "load_ms", "filter_ms", "page_mb")) > 0
+    assert "| 11 |" in (tmp_path / "page_speed.md").read_text()
