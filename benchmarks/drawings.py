@@ -148,3 +148,37 @@ def photo_bars(device: Device, filters: Filters) -> list[PhotoBar]:
                 )
             )
     return bars
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    label: str
+    of: str
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Classes:
+    """What kinds of instructions a tile takes, as shares of all; an instruction can be of several kinds or of none."""
+
+    names: tuple[str, ...]
+    rows: tuple[ClassRow, ...]
+
+
+def instruction_classes(device: Device, filters: Filters) -> Classes | None:
+    """None where nothing was counted by class."""
+    counted = [(report, report.instructions.enhance_tile) for report in device.reports if report.instructions]
+    names = tuple(sorted({name for _, count in counted for name in count.by_class}))
+    if not names:
+        return None
+    rows = tuple(
+        ClassRow(
+            label=report.artifact.name,
+            of=filters.of(report),
+            cells=tuple(
+                f"{100 * count.by_class[name] / count.total:.1f} %" if name in count.by_class else "—" for name in names
+            ),
+        )
+        for report, count in counted
+    )
+    return Classes(tuple(name.replace("_", " ") for name in names), rows)

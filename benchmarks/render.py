@@ -19,7 +19,7 @@ import jinja2
 from markupsafe import Markup
 
 from benchmarks.curves import load_curves
-from benchmarks.drawings import latency_strips, photo_bars, sustained_lines
+from benchmarks.drawings import instruction_classes, latency_strips, photo_bars, sustained_lines
 from benchmarks.markdown import escape_markdown
 from benchmarks.pictures import show_photos
 from benchmarks.plots import trade_offs
@@ -90,6 +90,7 @@ def draw(device: Device, filters: Filters) -> dict[str, Any]:
         "strips": latency_strips(device, filters),
         "sustained": sustained_lines(device, filters),
         "bars": photo_bars(device, filters),
+        "classes": instruction_classes(device, filters),
     }
 
 

@@ -19,7 +19,7 @@ const photos = [...document.querySelectorAll(".photo")].map((photo) => {
 
 // What belongs to reports says so in data-of: tokens "d<device>.f<format>", any of which is enough.
 const filtered = [...document.querySelectorAll("[data-of]")].map((part) => [part, part.dataset.of.split(" ")]);
-const rows = document.querySelectorAll("tr[data-of]");
+const rows = document.querySelectorAll(".reports tr[data-of]");
 const menus = Object.fromEntries([...document.querySelectorAll("[data-filter]")].map((menu) => [menu.dataset.filter, menu]));
 const filter = () => {
   const device = menus.device.value && `${menus.device.value}.`;

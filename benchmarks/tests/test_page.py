@@ -99,7 +99,7 @@ def test_a_choice_changes_picture_and_error_map(made_up_page: Path, watch) -> No
 
 def test_filters_filter(made_up_page: Path, watch) -> None:
     tab = watch(made_up_page).tab
-    rows, count = tab.locator("tr[data-of]:visible"), tab.locator("[data-count]")
+    rows, count = tab.locator(".reports tr[data-of]:visible"), tab.locator("[data-count]")
     assert rows.count() == 60
     tab.locator("select[data-filter=device]").select_option(label="made-up emulated a76")
     assert rows.count() == 10 and count.inner_text() == "10 of 60 reports"
@@ -128,9 +128,9 @@ def test_hostile_names_do_no_harm(make_report, add_pictures, tmp_path: Path, wat
     make_report("other").save(tmp_path)
     assert render.main([str(tmp_path), "--out", str(tmp_path / "page")]) == 0
     tab = watch(tmp_path / "page" / "index.html").tab
-    assert tab.locator("tr[data-of]").filter(has_text="alert(1)").count() == 1
+    assert tab.locator(".reports tr[data-of]").filter(has_text="alert(1)").count() == 1
     tab.locator("select[data-filter=device]").select_option(label=HOSTILE)
-    assert tab.locator("tr[data-of]:visible").count() == 1
+    assert tab.locator(".reports tr[data-of]:visible").count() == 1
     assert tab.evaluate("[document.scripts.length, document.querySelectorAll('img[src=x]').length]") == [1, 0]
 
 
@@ -168,7 +168,7 @@ def test_paper_shows_every_picture_and_no_menus(made_up_page: Path, tmp_path: Pa
 
 def test_without_script_all_is_there(made_up_page: Path, watch) -> None:
     tab = watch(made_up_page, java_script_enabled=False).tab
-    assert tab.locator("tr[data-of]:visible").count() == 60
+    assert tab.locator(".reports tr[data-of]:visible").count() == 60
     layers = tab.locator(".photo").first.locator(".layer")
     assert layers.locator("visible=true").count() == layers.count()
 

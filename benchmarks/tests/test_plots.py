@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.drawings import latency_strips, photo_bars, sustained_lines
+from benchmarks.drawings import instruction_classes, latency_strips, photo_bars, sustained_lines
 from benchmarks.made_up import write_reports
 from benchmarks.pictures import group_equal_outputs
 from benchmarks.plots import COSTS, Axis, trade_off, trade_offs
@@ -54,6 +54,8 @@ def test_an_emulator_has_instructions_and_no_time(device, reports: list[Report])
     emulated = device("made-up emulated a53")
     labels = [label for label, _ in emulated.columns]
     assert "Instructions per px" in labels and not [label for label in labels if "ms" in label]
+    classes = instruction_classes(emulated, Filters(reports))
+    assert classes and classes.names == ("load store", "vector") and classes.rows[0].cells == ("25.0 %", "50.0 %")
     assert latency_strips(emulated, Filters(reports)) is None and photo_bars(emulated, Filters(reports)) == []
     assert [plot.x_label for plot in trade_offs(emulated, Filters(reports))] == [SIZE.label, INSTRUCTIONS.label]
 
