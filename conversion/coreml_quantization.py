@@ -25,9 +25,8 @@ from conversion.runtimes.mil_calibration import Range, ranges
 PALETTE_BITS: Mapping[Precision, int] = {"pal6": 6, "pal4": 4}
 FLOAT_PRECISIONS = ("fp32", "fp16")
 ALL_SIZES = 0  # coremltools leaves kernels of at most 2,048 numbers alone, unless told otherwise
-# Pocket's analyze: kernels of small maps bear a palette of fewer than 8 bits, the very first one bears no rounding.
-ANALYZE_PALETTE_BITS = {"down_1": 6, "same_1": 6, "down_2": 6, "same_2": 4, "down_3": 6, "same_3": 4}
-ANALYZE_FLOAT = ("down_0",)
+# Pocket's analyze: the deeper kernels bear a palette of fewer than 8 bits, and are half of its weights.
+ANALYZE_PALETTE_BITS = {"same_1": 6, "down_2": 6, "same_2": 4, "down_3": 6, "same_3": 4}
 
 
 def is_half_in_enhance(operator: Any) -> bool:
@@ -42,9 +41,9 @@ def is_half_in_analyze(operator: Any) -> bool:
     return operator.op_type in ("conv", "relu")
 
 
-def int8(mode: str) -> Any:
-    """A scale per output channel; in mode "linear" a zero point, too."""
-    return optimize.coreml.OpLinearQuantizerConfig(mode=mode, dtype="int8", weight_threshold=ALL_SIZES)
+def int8() -> Any:
+    """Symmetric, a scale per output channel: what the kernels of quantize_aware.py bear without loss."""
+    return optimize.coreml.OpLinearQuantizerConfig(mode="linear_symmetric", dtype="int8", weight_threshold=ALL_SIZES)
 
 
 def palette(bits: int) -> Any:
@@ -58,10 +57,8 @@ def quantize_analyze(program: Any, form: Form) -> Any:
         return program
     kinds = {}
     for kernel, operator in convolutions(program).items():
-        layer = kernel.removesuffix("_weight")
-        if layer not in ANALYZE_FLOAT:
-            bits = ANALYZE_PALETTE_BITS.get(layer)
-            kinds[operator] = palette(bits) if bits else int8("linear")
+        bits = ANALYZE_PALETTE_BITS.get(kernel.removesuffix("_weight"))
+        kinds[operator] = palette(bits) if bits else int8()
     return quantize_weights(program, kinds)
 
 
@@ -72,7 +69,7 @@ def quantize_enhance(program: Any, source: Source, form: Form, point: EntryPoint
     operators = {layer: _convolution_of(layer, program) for layer in source.layers if layer not in form.float_layers}
     if form.precision == "w8a8":
         program = quantize_activations(program, list(operators.values()), calibrated(program, source, point))
-    kinds = dict.fromkeys(operators.values(), int8("linear_symmetric"))
+    kinds = dict.fromkeys(operators.values(), int8())
     if form.precision in PALETTE_BITS:
         # The first and the last convolution are small, and nothing smooths what they do to colours.
         inner = [

@@ -17,7 +17,7 @@ from torch import Tensor
 from conversion import tflite_graph
 from conversion.artifact import Quantization
 from conversion.export import Form, Source
-from conversion.tflite_pocket import IN_16_BITS, ONE_SCALE
+from conversion.tflite_pocket import ONE_SCALE
 
 CONVOLUTION = qtyping.TFLOperationName.CONV_2D
 PER_TENSOR = qtyping.QuantGranularity.TENSORWISE
@@ -33,12 +33,12 @@ def recipe_of(form: Form, layers: Sequence[str]) -> recipe_manager.RecipeManager
     # analyze computes in float, since an error there is one of the whole photo.
     recipe.add_weight_only_config("^analyze/", CONVOLUTION, 8)
     recipe.add_weight_only_config(f"^analyze/({ONE_SCALE});", CONVOLUTION, 8, PER_TENSOR)
-    recipe.add_weight_only_config(f"^analyze/({IN_16_BITS});", CONVOLUTION, 16, algorithm_key=FLOAT)
     for layer in layers:
         named = f"^enhance/{re.escape(layer)};"
         if layer in form.float_layers:
             continue
-        if form.precision == "w8":
+        # The first and the last convolution are cheap and make much of the error, so in w8a8 they compute in float.
+        if form.precision == "w8" or (form.precision == "w8a8" and layer in (layers[0], layers[-1])):
             recipe.add_weight_only_config(named, CONVOLUTION, 8)
         elif form.precision == "dyn8":
             recipe.add_dynamic_config(named, CONVOLUTION, 8)
@@ -77,7 +77,7 @@ def described(source: Source, form: Form) -> Quantization | None:
     activations = {
         "w8": "float32",
         "dyn8": "int8, ranges found at run time",
-        "w8a8": "int8, calibrated, per tensor",
+        "w8a8": "int8, calibrated, per tensor; float32 in the first and the last layer",
     }[form.precision]
     weights = "int8, symmetric, per output channel"
     return source.quantization(form, weights, activations, "weights int8, arithmetic float32")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from conversion.tflite_pocket import PocketAnalyze, PocketEnhance
 from training import metrics
 from training.checkpoint import Checkpoint
 from training.enhancer import Array, TorchEngine, from_planes, thumbnail_planes, to_planes
+from training.fake_quantization import put_on_grid
 from training.generators.pocket import Pocket, PocketConfig
 from training.tiling import to_uint8
 
@@ -148,8 +150,7 @@ def test_pocket_agrees_with_float_in_one_delegate_each(
     types = pocket.kernels()
     stored = {"fp32": FLOAT32, "fp16": schema.TensorType.FLOAT16}.get(precision, INT8)
     assert set(types["enhance"]) == {stored}
-    in_analyze = {stored, schema.TensorType.FLOAT16} if stored == INT8 else {stored}  # there the colour has 16 bits
-    assert set(types["analyze"]) == in_analyze
+    assert set(types["analyze"]) == {stored}
     quantization = pocket.lowered.quantization
     assert (quantization is None) == (precision == "fp32")
     assert precision != "w8a8" or (quantization is not None and quantization.calibration_photos == 4)
@@ -174,6 +175,22 @@ def test_float_layers_stay_float(precision: Precision, made: Callable[..., Made]
     assert mixed.lowered.quantization is not None and mixed.lowered.quantization.float_layers == ("body.1", "up")
     every = made("pocket", precision, float_layers=whole.source.layers)
     assert every.psnr_db(photo, True) >= 110
+
+
+@pytest.mark.slow
+def test_kernels_on_the_grid_lose_nothing_in_8_bits(
+    source_of: Callable[[str], Source], photo: Array, tmp_path: Path
+) -> None:
+    checkpoint = copy.deepcopy(source_of("pocket").checkpoint)
+    put_on_grid(checkpoint.generator)
+    for parameter in checkpoint.generator.parameters():
+        parameter.data = parameter.data.half().float()  # as a release is stored
+    source = Source(checkpoint, TILE_PX)
+    lowered = to_tflite.lower(source, Form("w8", "litert"), tmp_path)
+    engine = open_engine("tflite", tmp_path, lowered.entry_points, threads=1)
+    on_grid = Made(source, lowered, engine, tmp_path / to_tflite.MODEL)
+    assert on_grid.kernels()["enhance"] == [INT8] * len(source.layers)
+    assert on_grid.psnr_db(photo, float_condition=True) > 75
 
 
 @pytest.mark.slow
