@@ -11,22 +11,16 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import math
-import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from benchmarks.latency import percentile, summarize
-from benchmarks.report import canonical_json
 from benchmarks.vector_artifacts import artifact_vectors, manifest_vectors
+from benchmarks.vector_reports import canonical_json_vectors, metrics_vectors, percentiles_vectors
+from benchmarks.vector_values import Case, bits, facts, image, pixel_bytes
 from conversion.artifact import TensorSpec
 from conversion.runtimes import to_layout
-from training import metrics
 from training.commandline import run
 from training.decoding import upright
 from training.enhancer import Array, blend, enhance_photo, from_planes, thumbnail_planes, to_planes
@@ -34,10 +28,7 @@ from training.files import write_text
 from training.tiling import Border, Tile, Tiling, plan, thumbnail, to_uint8
 
 VECTORS = Path(__file__).parent.parent / "conversion" / "contract" / "vectors"
-LISTED_VALUES = 48  # of an image this small all values are in the file, of others the first and last 12
 LISTED_TILES = 12
-Bytes = npt.NDArray[np.uint8]
-Case = dict[str, Any]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,9 +56,9 @@ def all_vectors() -> dict[str, str]:
         "blending": _blending(),
         "packing": _packing(),
         "orientation": _orientation(),
-        "metrics": _metrics(),
-        "percentiles": _percentiles(),
-        "canonical_json": _canonical_json(),
+        "metrics": metrics_vectors(),
+        "percentiles": percentiles_vectors(),
+        "canonical_json": canonical_json_vectors(),
         "manifests": manifest_vectors(),
         "artifacts": artifact_vectors(),
     }
@@ -78,41 +69,9 @@ def _one_case_a_line(cases: Iterator[Case]) -> str:
     return '{"cases": [\n' + ",\n".join(json.dumps(case) for case in cases) + "\n]}\n"
 
 
-def pixel_bytes(count: int, seed: int) -> Bytes:
-    """The generator that SPEC.md defines: byte i is a hash of i and seed, in 32-bit integers that wrap."""
-    x = np.arange(count, dtype=np.uint32) * np.uint32(2654435761) + np.uint32(seed)
-    x = (x ^ (x >> np.uint32(15))) * np.uint32(2246822519)
-    x = (x ^ (x >> np.uint32(13))) * np.uint32(3266489917)
-    return (x >> np.uint32(24)).astype(np.uint8)
-
-
-def _image(height: int, width: int, seed: int, channels: int = 3) -> Bytes:
-    return pixel_bytes(height * width * channels, seed).reshape(height, width, channels)
-
-
-def _facts(values: npt.NDArray[Any]) -> Case:
-    flat = values.reshape(-1)
-    digest = hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
-    shown = {"values": flat.tolist()} if flat.size <= LISTED_VALUES else _ends(flat)
-    return {"sha256": digest, **shown}
-
-
-def _ends(flat: npt.NDArray[Any]) -> Case:
-    return {"first": flat[:12].tolist(), "last": flat[-12:].tolist()}
-
-
-def _bits(value: float | np.float32) -> str:
-    """A float32 as the 8 hexadecimal digits of its IEEE 754 bits."""
-    return struct.pack(">f", value).hex()
-
-
-def _bits64(value: float) -> str:
-    return struct.pack(">d", value).hex()
-
-
 def _pixels() -> Iterator[Case]:
     for count, seed in ((12, 0), (12, 1), (48, 4294967295), (30000, 7)):
-        yield {"count": count, "seed": seed, **_facts(pixel_bytes(count, seed))}
+        yield {"count": count, "seed": seed, **facts(pixel_bytes(count, seed))}
 
 
 def _sha256() -> Iterator[Case]:
@@ -127,11 +86,11 @@ def _thumbnails() -> Iterator[Case]:
         (300, 200, 256, 256), (479, 641, 64, 64), (1009, 1013, 64, 64),
     ]  # fmt: skip
     for seed, (height, width, rows, columns) in enumerate(sizes):
-        made = thumbnail(_image(height, width, seed), rows, columns)
-        yield {"height": height, "width": width, "seed": seed, "rows": rows, "columns": columns, **_facts(made)}
+        made = thumbnail(image(height, width, seed), rows, columns)
+        yield {"height": height, "width": width, "seed": seed, "rows": rows, "columns": columns, **facts(made)}
     # White: sums of 255 x 4200 x 4200 exceed 32 bits.
     made = thumbnail(np.full((4200, 4200, 3), 255, np.uint8), 16, 16)
-    yield {"height": 4200, "width": 4200, "white": True, "rows": 16, "columns": 16, **_facts(made)}
+    yield {"height": 4200, "width": 4200, "white": True, "rows": 16, "columns": 16, **facts(made)}
 
 
 def _tiling(size: int, halo: int, align: int, border: Border) -> tuple[Tiling, Case]:
@@ -187,7 +146,7 @@ def _ownership() -> Iterator[Case]:
         owner = np.full((height, width), -1, "<i4")
         for index, tile in enumerate(plan(height, width, size, tiling)):
             owner[tile.kept] = index
-        yield {"height": height, "width": width, **named, **_facts(owner)}
+        yield {"height": height, "width": width, **named, **facts(owner)}
 
 
 class CrossEngine:
@@ -222,14 +181,14 @@ def _stitching() -> Iterator[Case]:
     ]  # fmt: skip
     for seed, (height, width, size, halo, align, border) in enumerate(given):
         tiling, named = _tiling(size, halo, align, border)
-        pixels = _image(height, width, seed)
+        pixels = image(height, width, seed)
         photo = pixels.astype(np.float32) / np.float32(255)
         engine = CrossEngine(halo)
         condition = engine.analyze(thumbnail_planes(photo, 8))
         enhanced = to_uint8(enhance_photo(photo, engine, tiling, size, condition))
         yield {
             "height": height, "width": width, "seed": seed, **named, "reach": halo, "thumbnail_px": 8,
-            "condition": condition[0].reshape(-1).astype(int).tolist(), **_facts(enhanced),
+            "condition": condition[0].reshape(-1).astype(int).tolist(), **facts(enhanced),
         }  # fmt: skip
 
 
@@ -239,7 +198,7 @@ def _rounding() -> Iterator[Case]:
     beside = [np.nextafter(x, np.float32(way)) for x in halves for way in (0, 2)]
     special = map(np.float32, (-0.08, 1.08, -0.0, 1e-45, 1e30, -1e30, np.inf, -np.inf, np.nan, 0.5, 1 / 3, 0.999999))
     for value in (*levels, *halves, *beside, *special):
-        yield {"float32": _bits(value), "uint8": int(to_uint8(np.array([value]))[0])}
+        yield {"float32": bits(value), "uint8": int(to_uint8(np.array([value]))[0])}
 
 
 def _blending() -> Iterator[Case]:
@@ -249,8 +208,8 @@ def _blending() -> Iterator[Case]:
         for level, output in zip(before.tolist(), enhanced.clip(0, 1), strict=True):
             mixed = blend(np.array([np.float32(level) / np.float32(255)]), np.array([output]), float(strength))
             yield {
-                "before": level, "enhanced": _bits(output), "strength": _bits(strength),
-                "blended": _bits(mixed[0]), "uint8": int(to_uint8(mixed)[0]),
+                "before": level, "enhanced": bits(output), "strength": bits(strength),
+                "blended": bits(mixed[0]), "uint8": int(to_uint8(mixed)[0]),
             }  # fmt: skip
 
 
@@ -271,7 +230,7 @@ def _packing() -> Iterator[Case]:
                 "height": height, "width": width, "row_bytes": row_bytes, "seed": seed, "order": order,
                 "nchw_sha256": hashlib.sha256(planes.astype("<f4").tobytes()).hexdigest(),
                 "nhwc_sha256": hashlib.sha256(to_layout(planes, spec).astype("<f4").tobytes()).hexdigest(),
-                "first": [_bits(value) for value in planes.reshape(-1)[:3]], "packed": _facts(back),
+                "first": [bits(value) for value in planes.reshape(-1)[:3]], "packed": facts(back),
             }  # fmt: skip
 
 
@@ -283,57 +242,8 @@ def _orientation() -> Iterator[Case]:
             turned = upright(numbers, orientation)
             yield {
                 "height": height, "width": width, "orientation": orientation,
-                "upright_height": turned.shape[0], "upright_width": turned.shape[1], **_facts(turned),
+                "upright_height": turned.shape[0], "upright_width": turned.shape[1], **facts(turned),
             }  # fmt: skip
-
-
-def _metrics() -> Iterator[Case]:
-    """What a device says of its golden tile; the one part that is compared by a tolerance."""
-    for seed, (height, width, amplitude) in enumerate(((11, 11, 1), (16, 21, 9), (40, 33, 60), (24, 24, 0))):
-        before = _image(height, width, seed)
-        noise = _image(height, width, seed + 100).astype(np.int64) % (2 * amplitude + 1) - amplitude
-        image, reference = ((x / 255).astype(np.float32) for x in ((before + noise).clip(0, 255), before))
-        yield {
-            "height": height, "width": width, "seed": seed, "amplitude": amplitude,
-            "psnr_db": round(metrics.psnr(image, reference), 9), "ssim": round(metrics.ssim(image, reference), 9),
-            "delta_e_2000": round(metrics.delta_e(image, reference), 6),
-            "colour_shift": [round(part, 9) for part in metrics.colour_shift(image, reference)],
-        }  # fmt: skip
-
-
-def _percentiles() -> Iterator[Case]:
-    for count in (1, 2, 3, 9, 10, 11, 20, 99, 100, 101):
-        samples_s = [float(v) + 1 for v in pixel_bytes(count, count)]
-        for percent in (0, 1, 10, 50, 90, 99, 100):
-            value = percentile(samples_s, percent)
-            yield {"seed": count, "count": count, "percent": percent, "value": int(value)}
-    thirds = [(float(v) + 1) / 3000 for v in pixel_bytes(21, 21)]
-    latency = asdict(summarize(thirds))
-    yield {"samples_s": [_bits64(s) for s in thirds], "latency": canonical_json(latency)}
-
-
-def _canonical_json() -> Iterator[Case]:
-    floats = [
-        0.0, -0.0, 1.0, -1.0, 0.5, 1 / 3, 2 / 3, 1e-7, 4.9e-7, 5e-7, 5.1e-7, -4e-7, 2**-7, 3 * 2**-7, 123456.7890625,
-        0.1 + 0.2, 99.9999995, 1e15, 1e21, 2.0**70, math.pi,
-    ]  # fmt: skip
-    for value in floats:
-        yield {"float64": _bits64(value), "text": canonical_json(value)}
-    for text in (
-        "",
-        "plain",
-        'quote " backslash \\ slash /',
-        "tab\tline\n\r\b\f\x00\x1f\x7f",
-        "é ß 漢",
-        "😀 \ufffd",
-        "<>&'",
-    ):
-        yield {"string": text, "text": canonical_json(text)}
-    document = {
-        "b": [], "a": {}, "é": 1, "Z": 2.0, "z": [1, 2.5, None, True, False, "x"], "\U0001f600": 0, "\ufffd": -3,
-        "nested": {"list": [{"k": 1e-3}, [0.25]], "0": 2**53 - 1},
-    }  # fmt: skip
-    yield {"document": json.dumps(document, ensure_ascii=False), "text": canonical_json(document)}
 
 
 if __name__ == "__main__":
