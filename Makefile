@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 NEEDED_DISK_GB := 12
 
-.PHONY: demo test lint results releases experiment artifacts android ios clean pins
+.PHONY: demo test lint results releases experiment alignment scale artifacts android ios clean pins
 .DELETE_ON_ERROR:
 
 EMULATOR := $(wildcard benchmarks/on_emulator.py)
@@ -75,6 +75,15 @@ experiment: $(VENV)/ready
 	for generator in per_pixel srcnn pocket; do $(RUN) training/train.py --generator $$generator --preset pixel --pairs $(DPED) --patch 64 --batch 16 --steps 1500 --out $(EXPERIMENT)/$$generator || exit 1; done
 	$(RUN) training/evaluate.py $(addprefix $(EXPERIMENT)/,per_pixel srcnn pocket) runs/published/dped-{camera}.safetensors --pairs $(DPED) --photo-app --cameras iphone blackberry sony --out $(EXPERIMENT)/quality
 	mkdir -p $(RESULTS)/experiment && cp $(EXPERIMENT)/quality/quality.json $(EXPERIMENT)/quality/quality.md $(RESULTS)/experiment/
+
+# From raw pairs to patches, in figures. `scale` times things: run it when the machine does nothing else.
+FREE_PHOTOS := $(POCKET_DATA)/photos/train/camera_1024
+alignment: $(VENV)/ready
+	$(RUN) benchmarks/alignment.py $(FREE_PHOTOS) --real $(addprefix $(POCKET_DATA)/align/,dslr_facade iphone_hdr_2048 leuven) --jobs 2
+scale: $(VENV)/ready
+	$(RUN) benchmarks/alignment_throughput.py $(POCKET_DATA)/photos/phone_fullres/*
+	$(RUN) benchmarks/reading.py --pairs $(DPED)
+	$(RUN) benchmarks/fine_tuning.py $(POCKET_DATA)/photos/train/cid22_512 --held-out $(POCKET_DATA)/photos/validation
 
 # Artifacts of three networks in every precision, for the tables of README.md: `make -j2 artifacts`. One that is there and
 # newer than its checkpoint and the converters is not made again; each process takes one thread. One that misses its
