@@ -31,6 +31,7 @@ from benchmarks.page_server import PageServer
 from benchmarks.page_session import SAMPLES_MOST, SamplePhoto, Session, Verdict
 from benchmarks.page_tls import Certificate, own_address
 from benchmarks.report import Kind, Protocol, Report, Target
+from benchmarks.verdict import what_fails
 from conversion.artifact import Artifact
 from training.commandline import UserError, run
 
@@ -83,7 +84,8 @@ def body(args: argparse.Namespace) -> Path:
     session = Session(artifacts, [SamplePhoto(p.name, p.phone) for p in photos], protocol, args.backend)
     asked = f"wasm, {args.threads} thread{'s' * (args.threads > 1)}" if args.backend == "wasm" else args.backend
     page, address = built_page(), args.address or own_address()
-    reports = []
+    reports: list[Report] = []
+    failed: list[str] = []
     with TemporaryDirectory(prefix="pocket-dslr-") as folder:
         certificate = Certificate.new(address, Path(folder)) if args.https else None
         with listening(page, session, address, args.port, certificate) as server:
@@ -100,16 +102,15 @@ def body(args: argparse.Namespace) -> Path:
                     )
                     reports.append(report)
                     session.show(Verdict(report.artifact.name, report.verdict.fidelity, summary(report)))
-                    log.info("  %s: %s", report.verdict.fidelity, summary(report))
+                    failed += what_fails(report)
             except UserError as error:
                 session.end(f"{error}.", SAY_GOODBYE_S)
                 raise
             session.end(None, SAY_GOODBYE_S)
     compare_speed(reports)
-    failed = [f"{r.artifact.name} ({'; '.join(r.verdict.reasons)})" for r in reports if r.verdict.fidelity != "pass"]
     if failed:
-        raise BenchError(f"{args.out}: reports are written, but {len(failed)} of {len(reports)} artifacts fail: "
-                         f"{', '.join(failed)}; convert again or choose another precision")  # fmt: skip
+        raise BenchError(f"{args.out}: reports are written, but not all is well: {'; '.join(failed)}; convert again or "
+                         "choose another precision")  # fmt: skip
     return args.out
 
 
@@ -155,7 +156,7 @@ def target_of(session: Session, server: PageServer, asked: str, device: str | No
 def browser_of(user_agent: str) -> str:
     """Name and version, such as "Chrome 156.0.0.0"."""
     for token, name in BROWSERS.items():
-        if found := re.search(rf"\b{token}[A-Za-z]*/([\d.]+)", user_agent):
+        if found := re.search(rf"{token}[A-Za-z]*/([\d.]+)", user_agent):
             return f"{name} {found.group(1)}"
     return "unknown browser"
 
@@ -172,7 +173,7 @@ def tool_versions() -> dict[str, str]:
 
 
 def summary(report: Report) -> str:
-    """One line for the page and the terminal."""
+    """One line for the page."""
     fidelity = report.fidelity
     said = [f"{fidelity.psnr_db_mean:.1f} dB to float, worst {fidelity.psnr_db_worst:.1f}"]
     if report.timing:
@@ -182,12 +183,12 @@ def summary(report: Report) -> str:
 
 
 def compare_speed(reports: Sequence[Report]) -> None:
-    """How many times as fast as the slowest each is."""
+    """Log the time per megapixel of each, and how many times as fast as the slowest it is."""
     timed = {r.artifact.name: r.timing.enhance_ms_per_megapixel for r in reports if r.timing}
     slowest = max(timed, key=lambda name: timed[name], default=None)
     for name, ms in timed.items():
-        if slowest and name != slowest:
-            log.info("%s: %.1f times as fast per megapixel as %s", name, timed[slowest] / ms, slowest)
+        ratio = f", {timed[slowest] / ms:.1f} times as fast as {slowest}" if slowest and name != slowest else ""
+        log.info("%s: %.0f ms per megapixel%s", name, ms, ratio)
 
 
 if __name__ == "__main__":

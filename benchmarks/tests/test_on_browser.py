@@ -208,7 +208,7 @@ def test_the_page_enhances_a_photo_offline_as_enhance_py_does(measured: Measured
     expect(tab, "#photo-status", re.compile("173 . 211 pixels"))
     with tab.expect_download() as download:
         tab.click("#save-png")
-    made = np.array(Image.open(download.value.path()))
+    made = np.array(Image.open(download.value.path()).convert("RGB"))
     expected = Enhancer.load(checkpoint)(np.array(Image.open(measured.photo)))
     floor = floor_of("fp32", "uint8")
     assert floor is not None and metrics.psnr(made / 255, expected / 255) >= floor.worst_db
@@ -330,8 +330,8 @@ def test_a_model_that_changes_on_its_way(start: Start, artifact: Path, tmp_path:
         context.route("**/model.tflite", lambda route: route.fulfill(body=bytes(broken)))
         tab = context.new_page()
         tab.goto(started.link)
-        expect(tab, "#runtime", "Model.tflite differs from its checksum.")
-    assert "model.tflite differs from its checksum" in no_report(started)
+        expect(tab, "#runtime", "The model came damaged: model.tflite differs from its checksum.")
+    assert "The model came damaged: model.tflite differs from its checksum" in no_report(started)
 
 
 def test_a_corrupted_model_is_not_served(artifact: Path, checkpoint: Path, tmp_path: Path, capsys) -> None:

@@ -50,12 +50,16 @@ export async function session(): Promise<Session> {
   return (await ask("session.json")).json() as Promise<Session>;
 }
 
-/** All files of an artifact, checked. Throws ArtifactError. */
+/** All files of an artifact, checked. Throws: one is missing or differs from its checksum. */
 export async function artifact(number: number, paths: string[]): Promise<Artifact> {
   const files = new Map<string, Uint8Array>();
   for (const path of paths) files.set(path, new Uint8Array(await (await ask(`artifacts/${number}/${path}`)).arrayBuffer()));
-  const manifest = verifyFiles(files);
-  return { manifest, model: files.get(manifest.entry_points[0].file)! };
+  try {
+    const manifest = verifyFiles(files);
+    return { manifest, model: files.get(manifest.entry_points[0].file)! };
+  } catch (error) {
+    throw new Error(`The model came damaged: ${(error as Error).message}. Start on_browser.py again.`);
+  }
 }
 
 export async function samplePhoto(number: number): Promise<ArrayBuffer> {

@@ -38,6 +38,8 @@ export class MeasurePanel {
     if (!this.work.begin("measure")) return;
     this.running = true;
     const progress = element("measure-progress", HTMLProgressElement);
+    // A screen that goes dark slows the browser down; where it cannot be kept on, the sentence above asks for it.
+    const screenOn = await navigator.wakeLock?.request("screen").catch(() => null);
     try {
       await computer.started(facts());
       for (const [number, { manifest, model }] of this.artifacts.entries()) {
@@ -62,6 +64,7 @@ export class MeasurePanel {
     } catch (error) {
       await this.giveUp(error as Error);
     } finally {
+      void screenOn?.release();
       this.running = false;
       this.work.measurable = false;
       this.work.end();

@@ -35,8 +35,7 @@ try {
   runtime.textContent = await load();
 } catch (error) {
   const { message } = error as Error;
-  const sentence = message.endsWith(".") ? message : `${message}.`;
-  runtime.textContent = `${sentence[0].toUpperCase()}${sentence.slice(1)} Nothing can be measured or enhanced here.`;
+  runtime.textContent = `${message} Nothing can be measured or enhanced here.`;
   runtime.classList.add("failed");
-  await computer.failed(sentence).catch(() => {});
+  await computer.failed(message).catch(() => {});
 }
