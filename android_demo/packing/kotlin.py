@@ -45,13 +45,17 @@ def compiled(module: str, classpath: Sequence[Path], *, tests: bool = False, gen
     return target
 
 
-def compile_to(target: Path, files: Sequence[Path], classpath: Sequence[Path]) -> None:
-    """Raises UserError: the compiler refused the sources."""
+def compile_to(target: Path, files: Sequence[Path], classpath: Sequence[Path], friend: Path | None = None) -> None:
+    """friend: a jar on the classpath whose internal declarations the sources may use.
+
+    Raises:
+        UserError: the compiler refused the sources.
+    """
     compiler = ":".join(map(str, fetched("compiler")))
     partial = target.with_suffix(".part.jar")
     run([
         *JAVA, "-Xmx1500m", "-cp", compiler, "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler", *LANGUAGE,
-        "-module-name", target.stem, "-cp", ":".join(map(str, classpath)), "-d", partial, *files,
+        *([f"-Xfriend-paths={friend}"] if friend else []), "-module-name", target.stem, "-cp", ":".join(map(str, classpath)), "-d", partial, *files,
     ])  # fmt: skip
     partial.replace(target)
 

@@ -110,7 +110,7 @@ class MainActivity : Activity() {
         startActivity(Intent.createChooser(send.addFlags(Intent.FLAG_GRANT_READ_URI_PERMISSION), null))
     }
 
-    private fun show(state: PhotoState) {
+    internal fun show(state: PhotoState) {
         val preview = state.preview as BitmapPreview?
         findViewById<CompareView>(R.id.photo).show(preview?.before, preview?.after, state.strength)
         findViewById<SeekBar>(R.id.strength).apply {
