@@ -55,7 +55,8 @@ def compile_to(target: Path, files: Sequence[Path], classpath: Sequence[Path], f
     partial = target.with_suffix(".part.jar")
     run([
         *JAVA, "-Xmx1500m", "-cp", compiler, "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler", *LANGUAGE,
-        *([f"-Xfriend-paths={friend}"] if friend else []), "-module-name", target.stem, "-cp", ":".join(map(str, classpath)), "-d", partial, *files,
+        *([f"-Xfriend-paths={friend}"] if friend else []), "-module-name", target.stem,
+        "-cp", ":".join(map(str, classpath)), "-d", partial, *files,
     ])  # fmt: skip
     partial.replace(target)
 
