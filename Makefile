@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 NEEDED_DISK_GB := 12
 
-.PHONY: demo test lint results releases experiment alignment scale artifacts android ios clean pins
+.PHONY: demo test lint results releases experiment alignment scale artifacts emulator emulator-reports android ios clean pins
 .DELETE_ON_ERROR:
 
 EMULATOR := $(wildcard benchmarks/on_emulator.py)
@@ -119,6 +119,18 @@ artifacts: $(ARTIFACTS_MADE)
 	$(RUN) benchmarks/artifacts.py $(ARTIFACTS_MADE:/manifest.json=)
 	$(RUN) benchmarks/precisions.py $(filter $(ARTIFACTS)/pocket-iphone-%,$(ARTIFACTS_MADE:/manifest.json=)) --checkpoint pocket-iphone
 	$(RUN) benchmarks/readme.py
+
+# The emulated ARM64 phone, from Debian packages and wheels, in the user's cache; starts it once. Says why where it cannot.
+emulator: $(VENV)/ready
+	$(RUN) benchmarks/set_up_emulator.py
+
+# What the emulated phone says of the releases and of DPED, whose 399,744 MAC per pixel allow one call on one CPU.
+EMULATED := $(foreach network,pocket-iphone pocket-clean,$(addprefix $(ARTIFACTS)/$(network)-,executorch-fp32 executorch-w8a8 tflite-fp32 tflite-dyn8 tflite-w8a8))
+EMULATED_DPED := $(addprefix $(ARTIFACTS)/dped-iphone-,executorch-w8a8 tflite-w8a8)
+ON_EMULATOR := $(RUN) benchmarks/on_emulator.py --no-pictures --out benchmarks/reports
+emulator-reports: $(addsuffix /manifest.json,$(EMULATED) $(EMULATED_DPED))
+	$(ON_EMULATOR) $(EMULATED_DPED) --checkpoint $(DPED_IPHONE) --cpus cortex-a76 --warm-up 0 --runs 1
+	$(ON_EMULATOR) $(EMULATED)
 
 # The demo app for Android as a signed APK, without Android Studio: see android_demo/README.md.
 android: $(VENV)/ready

@@ -83,6 +83,7 @@ def bench(
     protocol: Protocol,
     measure: Measure,
     folder: Path,
+    with_pictures: bool = True,
 ) -> Report:
     """Measure one artifact on one target; writes `<artifact>__<target>.json` and pictures into `folder`.
 
@@ -137,6 +138,7 @@ def bench(
     pictures = [
         write_pictures(folder, f"{report.stem}/{at}", *shown)
         for at, shown in enumerate(zip(photos, measurement.outputs, references, strict=True))
+        if with_pictures
     ]
     report = replace(report, pictures=tuple(pictures))
     report.save(folder)

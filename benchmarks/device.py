@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 import secrets
+import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ HOME = "/data/local/tmp"  # where adb may write, and run what it wrote
 ABI = "arm64-v8a"
 MARKS = {1: "analyze", 2: "enhance"}  # as in runner/main.cpp
 COUNTER = "/opt/libinstructions.so"  # on the emulated phone
+MODEL = "model"  # a plain name, whatever it is called here
 WINDOW_S = 10.0
 SLACK_S = 600.0  # beyond a sustained run: pushing nothing, warm-up, runs, photos
 
@@ -108,8 +110,7 @@ class Device:
             here, there = Path(name), f"{self.folder}/job"
             counts = write_job(here, artifact, photos, protocol, sustained_s)
             self.adb.shell(f"rm -rf {quote(there)} && mkdir {quote(there)}")
-            model = artifact.folder / manifest.entry_point("enhance").file
-            self.adb.push([*sorted(here.iterdir()), model], there)
+            self.adb.push(sorted(here.iterdir()), there)
             self.run(manifest.format, there, counting, sustained_s + SLACK_S, on_line)
             for made in ("result", "outputs", *(["instructions"] if counting else [])):
                 self.adb.pull(f"{there}/{made}", here / made)
@@ -164,11 +165,12 @@ def bundle_version(format_: str) -> str:
 def write_job(
     folder: Path, artifact: Artifact, photos: Sequence[Photo], protocol: Protocol, sustained_s: float = 0.0
 ) -> list[int]:
-    """The files that runner/main.cpp reads, but the model. Returns how many tiles each photo has."""
+    """The files that runner/main.cpp reads. Returns how many tiles each photo has."""
     manifest = artifact.manifest
     points = {name: manifest.entry_point(name) for name in ("analyze", "enhance")}
     if points["analyze"].file != points["enhance"].file:
         raise DeviceError(f"{artifact.folder}: its entry points lie in two files; the runner takes one")
+    shutil.copyfile(artifact.folder / points["enhance"].file, folder / MODEL)
     counts = []
     with (folder / "tiles").open("wb") as tiles, (folder / "thumbnails").open("wb") as thumbnails:
         for photo in photos:
@@ -178,7 +180,7 @@ def write_job(
             for tile in planned:
                 tiles.write(np.ascontiguousarray(read_tile(photo.phone, tile)).tobytes())
     job: dict[str, object] = {
-        "model": Path(points["enhance"].file).name,
+        "model": MODEL,
         "type": points["enhance"].inputs[0].dtype,
         "thumbnail_px": manifest.thumbnail_px,
         "tile_px": manifest.tiling.tile_px,

@@ -19,9 +19,9 @@ from benchmarks.device import on_device
 from benchmarks.emulator.cpus import CPUS
 from benchmarks.emulator.phone import emulated_phone, require_counting_qemu
 from benchmarks.phone_state import facts
-from benchmarks.report import Protocol, Report, Target
+from benchmarks.report import Protocol, Report, Target, load_reports
 from benchmarks.verdict import what_fails
-from conversion.artifact import Artifact
+from conversion.artifact import Artifact, TilingSpec
 from training.commandline import run
 
 log = logging.getLogger(__name__)
@@ -40,10 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--photos", type=Path, metavar="DIR", help="photos to compare (default: the embedded sample)")
     source.add_argument("--pairs", type=Path, metavar="DIR", help="photo pairs, of which the fidelity split is used")
-    parser.add_argument("--most-photos", type=int, default=2, metavar="N", help="of them (%(default)s)")
-    parser.add_argument("--crop", type=int, default=256, metavar="PX",
-                        help="sides of the photos are cut to this, or to a tile where that is larger, as emulation is "
-                        "slow (%(default)s)")  # fmt: skip
+    parser.add_argument("--most-photos", type=int, default=1, metavar="N", help="of them (%(default)s)")
+    parser.add_argument("--no-pictures", action="store_true", help="reports alone")
     parser.add_argument("--warm-up", type=int, default=1, metavar="N", help="calls that do not count (%(default)s)")
     parser.add_argument("--runs", type=int, default=3, help="counted calls per entry point (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("runs/reports"), metavar="FOLDER",
@@ -52,15 +50,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def body(args: argparse.Namespace) -> Path:
-    if min(args.runs, args.most_photos, args.crop) < 1 or args.warm_up < 0:
-        raise BenchError("--runs, --most-photos and --crop must be at least 1 and --warm-up not negative")
+    if min(args.runs, args.most_photos) < 1 or args.warm_up < 0:
+        raise BenchError("--runs and --most-photos must be at least 1 and --warm-up not negative")
     artifacts = [Artifact.load(folder) for folder in args.artifacts]
     references = find_references(artifacts, args.checkpoint)
     photos = (read_photos(args.photos) if args.photos else read_pairs(args.pairs))[: args.most_photos]
     protocol = Protocol(args.warm_up, args.runs, threads=1, cool_down_s=0.0)
     system = f"Debian 12 under QEMU {require_counting_qemu()}"
     failed: list[str] = []
-    reports = []
     for cpu in args.cpus:
         with emulated_phone(cpu) as adb, on_device(adb) as device:
             target = Target("emulated", f"emulated-{cpu}", cpu, system, "cpu", "cpu", facts(adb))
@@ -69,13 +66,11 @@ def body(args: argparse.Namespace) -> Path:
                 return without_times(device.measure(artifact, cut, protocol, counting=True))
 
             for artifact, reference in zip(artifacts, references, strict=True):
-                side = max(args.crop, artifact.manifest.tiling.tile_px)
-                cut = [crop(photo, side) for photo in photos]
-                report = bench(artifact, reference, cut, target, protocol, measure, args.out)
+                cut = [crop(photo, artifact.manifest.tiling) for photo in photos]
+                report = bench(artifact, reference, cut, target, protocol, measure, args.out, not args.no_pictures)
                 failed += what_fails(report)
-                reports.append(report)
                 log.info("  %s", in_words(report))
-    for line in ratios(reports):
+    for line in ratios([report for report in load_reports(args.out) if report.instructions]):
         log.info("%s", line)
     if failed:
         raise BenchError(f"{args.out}: what could be measured is written, but not all is well: {'; '.join(failed)}; "
@@ -83,10 +78,12 @@ def body(args: argparse.Namespace) -> Path:
     return args.out
 
 
-def crop(photo: Photo, side: int) -> Photo:
-    """The middle of a photo, at most `side` px on a side."""
-    top, left = (max(0, length - side) // 2 for length in photo.phone.shape[:2])
-    middle = (slice(top, top + side), slice(left, left + side))
+def crop(photo: Photo, tiling: TilingSpec) -> Photo:
+    """The middle of a photo, one tile where they must lie inside it, else two side by side: emulation is slow."""
+    high = tiling.tile_px if tiling.border == "shift" else tiling.tile_px - 2 * tiling.halo_px
+    height, width = photo.phone.shape[:2]
+    top, left = max(0, height - high) // 2, max(0, width - tiling.tile_px) // 2
+    middle = (slice(top, top + high), slice(left, left + tiling.tile_px))
     dslr = None if photo.dslr is None else photo.dslr[middle]
     return replace(photo, phone=photo.phone[middle], dslr=dslr)
 

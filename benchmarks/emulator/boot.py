@@ -60,7 +60,7 @@ def furnish(root: Path, cpuinfo: str, plugin: str, disk_mb: str, cpu: str) -> No
     mount("-t", "proc", "proc", root / "proc")
     mount("--bind", cpuinfo, root / "proc/cpuinfo")
     mount("--rbind", "/dev", root / "dev")
-    for folder in ("tmp", "data"):
+    for folder in ("tmp", "data", "system/bin"):
         mount("-t", "tmpfs", "-o", f"size={disk_mb}m", "tmpfs", root / folder)
     (root / "data/local/tmp").mkdir(parents=True)
     (root / "tmp/emulated-cpu").write_text(cpu + "\n")
