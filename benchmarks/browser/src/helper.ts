@@ -21,6 +21,7 @@ export class Helper {
   private readonly worker = new Worker(new URL("./worker.ts", import.meta.url));
   private readonly waiting = new Map<number, Waiting>();
   private calls = 0;
+  private cancelled = false;
 
   constructor() {
     this.worker.onmessage = ({ data }: MessageEvent<Reply>) => {
@@ -37,7 +38,13 @@ export class Helper {
     };
   }
 
+  /** Forgets a cancel of the work before. */
+  begin(): void {
+    this.cancelled = false;
+  }
+
   call<Name extends CallName>(name: Name, args: Parameters<Calls[Name]>, progress: (share: number) => void = () => {}): Promise<ReturnType<Calls[Name]>> {
+    if (this.cancelled) return Promise.reject(new CallError("Cancelled.", true));
     const id = ++this.calls;
     const request: Request = { id, name, args };
     return new Promise((resolve, reject) => {
@@ -46,7 +53,9 @@ export class Helper {
     });
   }
 
+  /** Ends the call that runs at its next step, and refuses all others until `begin`. */
   cancel(): void {
+    this.cancelled = true;
     this.worker.postMessage({ cancel: true } satisfies Request);
   }
 }

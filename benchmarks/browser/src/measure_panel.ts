@@ -36,6 +36,7 @@ export class MeasurePanel {
 
   private async measure(): Promise<void> {
     if (!this.work.begin("measure")) return;
+    this.helper.begin();
     this.running = true;
     const progress = element("measure-progress", HTMLProgressElement);
     // A screen that goes dark slows the browser down; where it cannot be kept on, the sentence above asks for it.

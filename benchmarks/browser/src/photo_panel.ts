@@ -33,6 +33,7 @@ export class PhotoPanel {
 
   private async enhance(file: File): Promise<void> {
     if (!this.work.begin("photo")) return;
+    this.helper.begin();
     this.name = file.name.replace(/\.[^.]*$/, "") || "photo";
     const { manifest, model } = this.artifacts[Number(element("model", HTMLSelectElement).value)];
     const progress = element("photo-progress", HTMLProgressElement);
@@ -60,6 +61,7 @@ export class PhotoPanel {
 
   private async save(type: "image/jpeg" | "image/png", extension: string): Promise<void> {
     if (!this.work.begin("photo")) return;
+    this.helper.begin();
     this.say("Saving …");
     try {
       const link = document.createElement("a");
