@@ -31,7 +31,7 @@ def artifact(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     torch.manual_seed(0)
     checkpoint = Checkpoint(generators.build("pocket", POCKET).eval(), "Apache-2.0", name="small")
     checkpoint.save(folder / "small.safetensors")
-    flags = ["--checkpoint", str(folder / "small.safetensors"), "--tile", "64", "--io", request.param]
+    flags = ["--checkpoint", str(folder / "small.safetensors"), "--io", request.param]
     assert to_coreml.main([*flags, "--out", str(folder / "made"), "--allow-below-floor"]) == 0
     (made,) = (folder / "made").iterdir()
     return Artifact.load(made).verify()
