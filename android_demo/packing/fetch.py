@@ -30,7 +30,8 @@ Client = Literal["maven", "npm", "pip"]
 @dataclass(frozen=True)
 class Dependency:
     """roles: compiler, framework (to compile against), app (in the APK), optional (compiled against, not in the APK),
-    test, tools. coordinates: as the client takes them; Maven's are group:artifact:version:type."""
+    test, screens (to draw them), tools. coordinates: as the client takes them; Maven's are
+    group:artifact:version:type."""
 
     roles: tuple[str, ...]
     client: Client

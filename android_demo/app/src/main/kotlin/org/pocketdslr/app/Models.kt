@@ -3,6 +3,7 @@ package org.pocketdslr.app
 import android.content.Context
 import org.pocketdslr.core.Artifact
 import org.pocketdslr.core.ArtifactException
+import org.pocketdslr.core.Manifest
 import org.pocketdslr.engine.Backends
 import org.pocketdslr.engine.ExecuTorchBackend
 import org.pocketdslr.engine.LiteRtBackend
@@ -19,7 +20,8 @@ class Models(private val context: Context) {
     private val settings = context.getSharedPreferences("models", Context.MODE_PRIVATE)
     private var open: Pair<String, Opened>? = null
 
-    fun names(): List<String> = context.assets.list(ASSETS).orEmpty().toList()
+    /** Robolectric lists what lies below, too: whole paths. */
+    fun names(): List<String> = context.assets.list(ASSETS).orEmpty().map { it.substringBefore('/') }.distinct()
 
     var chosen: String
         get() = settings.getString("chosen", null)?.takeIf { it in names() } ?: names().firstOrNull() ?: ""
@@ -32,7 +34,7 @@ class Models(private val context: Context) {
             Artifact.open(copy)
         } catch (error: ArtifactException) {
             copy.deleteRecursively()
-            copyAsset("$ASSETS/$name", copy)
+            copyFromApk(name, copy)
             Artifact.open(copy)
         }
     }
@@ -52,14 +54,14 @@ class Models(private val context: Context) {
     /** Opened anew, for a benchmark; the caller closes it. */
     fun newEngine(): Opened = BACKENDS.open(artifact(), threads = THREADS)
 
-    private fun copyAsset(asset: String, target: File) {
-        val inside = context.assets.list(asset).orEmpty()
-        if (inside.isEmpty()) {
-            target.parentFile?.mkdirs()
-            context.assets.open(asset).use { source -> target.outputStream().use { source.copyTo(it) } }
-        } else {
-            if (!target.mkdirs() && !target.isDirectory) throw IOException("ENOSPC: $target cannot be made")
-            inside.forEach { copyAsset("$asset/$it", File(target, it)) }
+    /** What the manifest in the APK lists, and nothing else. */
+    private fun copyFromApk(name: String, target: File) {
+        val manifest = context.assets.open("$ASSETS/$name/${Artifact.MANIFEST}").use { Manifest.parse(it.readBytes()) }
+        for (path in listOf(Artifact.MANIFEST, Artifact.CHECKSUM) + manifest.files.map { it.path }) {
+            val file = File(target, path)
+            val folder = file.parentFile!!
+            if (!folder.mkdirs() && !folder.isDirectory) throw IOException("ENOSPC: $folder cannot be made")
+            context.assets.open("$ASSETS/$name/$path").use { source -> file.outputStream().use { source.copyTo(it) } }
         }
     }
 
