@@ -238,6 +238,7 @@ class Bench {
       std::vector<double> samples;
       for (size_t at = 0; at < runs; at++)
         samples.push_back(timed(entry == kAnalyze ? kAnalyzeMark : kEnhanceMark, [&] { once(entry); }));
+      first_made_ = entry == kEnhance && runs > 0;
       for (double sample : samples) result_ << (entry == kAnalyze ? "analyze_s " : "enhance_s ") << sample << "\n";
     }
   }
@@ -269,10 +270,11 @@ class Bench {
     const size_t bytes = enhance_images_.size(tile_px_);
     size_t written = 0;
     for (size_t count : tiles_of_photo_) {
-      analyze(thumbnail);
+      // The last call that was timed has made the first tile: on an emulator a call can take a minute.
+      if (thumbnail != thumbnails_.data() || !first_made_) analyze(thumbnail);
       thumbnail += 3 * thumbnail_px_ * thumbnail_px_;
       for (size_t at = 0; at < count; at++, tile += 3 * tile_px_ * tile_px_, written += bytes) {
-        run_tile(tile);
+        if (tile != tiles_.data() || !first_made_) run_tile(tile);
         model_->read(kEnhance, 0, [&](const void* made) { outputs.write(static_cast<const char*>(made), bytes); });
       }
     }
@@ -289,6 +291,7 @@ class Bench {
   Bytes thumbnails_, tiles_;
   std::ofstream result_;
   std::unique_ptr<Model> model_;
+  bool first_made_ = false;  // the output of the first tile of the first photo is in the model's memory
 };
 
 }  // namespace
