@@ -26,7 +26,8 @@ struct CameraPicker: UIViewControllerRepresentable {
         init(taken: @escaping (Data?) -> Void) { self.taken = taken }
 
         func imagePickerController(
-            _ picker: UIImagePickerController, didFinishPickingMediaWithInfo info: [UIImagePickerController.InfoKey: Any]
+            _ picker: UIImagePickerController,
+            didFinishPickingMediaWithInfo info: [UIImagePickerController.InfoKey: Any]
         ) {
             taken((info[.originalImage] as? UIImage)?.jpegData(compressionQuality: 0.98))
         }

@@ -34,11 +34,19 @@ struct ModelScreen: View {
     }
 
     private var modelName: Binding<String> {
-        Binding { session.modelName } set: { name in Task { await session.choose(model: name) } }
+        Binding {
+            session.modelName
+        } set: { name in
+            Task { await session.choose(model: name) }
+        }
     }
 
     private var units: Binding<ComputeUnits> {
-        Binding { session.units } set: { units in Task { await session.choose(units: units) } }
+        Binding {
+            session.units
+        } set: { units in
+            Task { await session.choose(units: units) }
+        }
     }
 }
 
@@ -52,7 +60,8 @@ struct PhaseView: View {
         case .verifying: ProgressView("Checking the model's files")
         case .compiling: ProgressView("Preparing the model for this device")
         case .ready(let goldenPsnrDb):
-            Label("Ready: self-test \(goldenPsnrDb.formatted(.number.precision(.fractionLength(1)))) dB",
+            Label(
+                "Ready: self-test \(goldenPsnrDb.formatted(.number.precision(.fractionLength(1)))) dB",
                 systemImage: "checkmark.seal")
         case .failed(let failure):
             Label(failure.sentence, systemImage: "exclamationmark.triangle").foregroundStyle(.red)

@@ -25,8 +25,10 @@ enum Preview {
         guard let small = image(of: file) else { throw PhotoFailure.notAPhoto }
         let place = URL.temporaryDirectory.appending(path: "preview-\(UUID().uuidString).png")
         defer { try? FileManager.default.removeItem(at: place) }
-        guard let destination = CGImageDestinationCreateWithURL(place as CFURL, UTType.png.identifier as CFString, 1, nil)
-        else { throw PhotoFailure.notWritten }
+        let kind = UTType.png.identifier as CFString
+        guard let destination = CGImageDestinationCreateWithURL(place as CFURL, kind, 1, nil) else {
+            throw PhotoFailure.notWritten
+        }
         CGImageDestinationAddImage(destination, small, nil)
         guard CGImageDestinationFinalize(destination) else { throw PhotoFailure.notWritten }
         return try await PhotoJob(ready).run(place, strength: strength).enhanced.image

@@ -55,7 +55,8 @@ public struct DeviceBenchmark: Sendable {
         let layout = result.enhanced.layout
         return [
             ReportWholePhoto(
-                photo: "photo of the user", mosaic: false, heightPx: layout.height, widthPx: layout.width, stages: stages,
+                photo: "photo of the user", mosaic: false, heightPx: layout.height, widthPx: layout.width,
+                stages: stages,
                 peakMemoryMb: DeviceState.memoryMb?.peak)
         ]
     }

@@ -23,7 +23,9 @@ public struct EnhancedPhoto: Sendable {
 
     /// Over the mapped pixels themselves, which live as long as the image does.
     public var image: CGImage? {
-        guard let start = pixels.bytes.baseAddress, let space = CGColorSpace(name: CGColorSpace.sRGB) else { return nil }
+        guard let start = pixels.bytes.baseAddress, let space = CGColorSpace(name: CGColorSpace.sRGB) else {
+            return nil
+        }
         let held = Unmanaged.passRetained(pixels)
         let provider = CGDataProvider(dataInfo: held.toOpaque(), data: start, size: layout.byteCount) { info, _, _ in
             if let info { Unmanaged<MappedPixels>.fromOpaque(info).release() }

@@ -74,7 +74,8 @@ struct Fields<Key: CodingKey & CaseIterable & Hashable> {
     func mapping<Item>(_ key: Key, _ read: (Json, String) throws -> Item) throws -> [String: Item] {
         guard case .object(let items) = json(key), items.count <= Self.itemsMost, items.keys.allSatisfy(Self.isFit)
         else { throw wrong(key) }
-        return Dictionary(uniqueKeysWithValues: try items.map { ($0.key, try read($0.value, "\(name(key)).\($0.key)")) })
+        return Dictionary(
+            uniqueKeysWithValues: try items.map { ($0.key, try read($0.value, "\(name(key)).\($0.key)")) })
     }
 
     /// nil for null.
@@ -83,12 +84,14 @@ struct Fields<Key: CodingKey & CaseIterable & Hashable> {
     }
 
     private static func isFit(_ text: String) -> Bool {
-        text.unicodeScalars.count <= textMost && text.unicodeScalars.allSatisfy { scalar in
-            switch scalar.properties.generalCategory {
-            case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator: false
-            case .spaceSeparator: scalar == " "
-            default: true
-            }
+        text.unicodeScalars.count <= textMost && text.unicodeScalars.allSatisfy(isPrintable)
+    }
+
+    private static func isPrintable(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator: false
+        case .spaceSeparator: scalar == " "
+        default: true
         }
     }
 }

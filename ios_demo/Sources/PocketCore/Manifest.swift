@@ -39,7 +39,7 @@ public struct Manifest: Equatable, Sendable {
 
     /// Raises `Refusal`.
     public init(parsing bytes: [UInt8]) throws {
-        guard bytes.count <= Self.bytesMost else { throw Refusal(.tooLarge, "the manifest is larger than any manifest") }
+        guard bytes.count <= Self.bytesMost else { throw Refusal(.tooLarge, "it is larger than any manifest") }
         let json: Json
         do {
             json = try Json(parsing: bytes)
@@ -48,7 +48,8 @@ public struct Manifest: Equatable, Sendable {
         } catch {
             throw Refusal(.syntax, "the manifest is not JSON")
         }
-        guard case .object(let fields) = json, fields[CodingKeys.schemaVersion.stringValue] == .integer(Self.schemaVersion)
+        guard case .object(let fields) = json,
+            fields[CodingKeys.schemaVersion.stringValue] == .integer(Self.schemaVersion)
         else { throw Refusal(.schemaVersion, "the manifest is not of schema version \(Self.schemaVersion)") }
         try self.init(json)
     }

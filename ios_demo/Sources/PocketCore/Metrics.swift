@@ -131,7 +131,8 @@ struct Lab {
         let tilt = sin(60 * exp(-pow((hue - 275) / 25, 2)) * .pi / 180)
         let rotation = -2 * sqrt(meanChroma / (meanChroma + pow(25, 7))) * tilt
         let squared =
-            lightnessPart * lightnessPart + chromaPart * chromaPart + huePart * huePart + rotation * chromaPart * huePart
+            lightnessPart * lightnessPart + chromaPart * chromaPart + huePart * huePart + rotation * chromaPart
+            * huePart
         return sqrt(max(squared, 0))
     }
 

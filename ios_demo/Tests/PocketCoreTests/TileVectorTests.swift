@@ -56,7 +56,8 @@ final class TileVectorTests: XCTestCase {
             let engine = CrossEngine(side: tiling.tilePx, reach: try vector.integer("reach"))
             let enhancer = PhotoEnhancer(
                 tiling: tiling, thumbnailPx: try vector.integer("thumbnail_px"), engine: engine)
-            let photo = MemoryPhoto(height, width, GoldenVectors.bytes(3 * height * width, seed: try vector.integer("seed")))
+            let pixels = GoldenVectors.bytes(3 * height * width, seed: try vector.integer("seed"))
+            let photo = MemoryPhoto(height, width, pixels)
             let condition = engine.analyze(try enhancer.thumbnail(of: photo))
             XCTAssertEqual(condition.flatMap { $0 }.map { Int($0) }, try vector.integers("condition"))
             let output = MemorySink()
