@@ -85,7 +85,7 @@ alignment: $(VENV)/ready
 scale: $(VENV)/ready
 	$(RUN) benchmarks/alignment_throughput.py $(POCKET_DATA)/photos/phone_fullres/*
 	$(RUN) benchmarks/reading.py --pairs $(DPED)
-	$(RUN) benchmarks/fine_tuning.py $(POCKET_DATA)/photos/train/cid22_512 --held-out $(POCKET_DATA)/photos/validation
+	$(RUN) benchmarks/fine_tuning.py $(POCKET_DATA)/photos/train/bsds_train --held-out $(POCKET_DATA)/photos/validation
 
 # Artifacts of three networks in every precision, for the tables of README.md: `make -j2 artifacts`. One that is there and
 # newer than its checkpoint and the converters is not made again; each process takes one thread. One that misses its
