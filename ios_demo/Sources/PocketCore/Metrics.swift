@@ -130,9 +130,8 @@ struct Lab {
         let meanChroma = pow(meanC, 7)
         let tilt = sin(60 * exp(-pow((hue - 275) / 25, 2)) * .pi / 180)
         let rotation = -2 * sqrt(meanChroma / (meanChroma + pow(25, 7))) * tilt
-        let squared =
-            lightnessPart * lightnessPart + chromaPart * chromaPart + huePart * huePart + rotation * chromaPart
-            * huePart
+        let alone = lightnessPart * lightnessPart + chromaPart * chromaPart + huePart * huePart
+        let squared = alone + rotation * chromaPart * huePart
         return sqrt(max(squared, 0))
     }
 
