@@ -34,7 +34,7 @@ def swift() -> Swift:
 def built(swift: Swift, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The scratch folder of a build of the package and its tests."""
     scratch = tmp_path_factory.mktemp("swift")
-    build = swift("swift", "build", "--configuration", "release", "--build-tests", "--scratch-path", str(scratch))
+    build = swift("swift", "build", "--build-tests", "--scratch-path", str(scratch))
     assert build.returncode == 0, build.stdout[-4000:] + build.stderr[-2000:]
     return scratch
 

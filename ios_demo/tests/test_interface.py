@@ -110,7 +110,7 @@ def test_packages_scale_images_themselves(artifact: Artifact) -> None:
 def test_swift_asks_for_what_packages_have(artifact: Artifact, swift: Swift, built: Path, tmp_path: Path) -> None:
     place = tmp_path / "interface.json"
     given = {"POCKET_ARTIFACT": str(artifact.folder), "POCKET_INTERFACE": str(place)}
-    flags = ("--configuration", "release", "--disable-swift-testing", "--filter", "InterfaceTests")
+    flags = ("--disable-swift-testing", "--filter", "InterfaceTests")
     tests = swift("swift", "test", "--skip-build", "--scratch-path", str(built), *flags, **given)
     assert tests.returncode == 0, (tests.stdout + tests.stderr)[-4000:]
     assert by_name(json.loads(place.read_text())) == by_name(package_interfaces(artifact))
