@@ -123,13 +123,19 @@ artifacts: $(ARTIFACTS_MADE)
 emulator: $(VENV)/ready
 	$(RUN) benchmarks/set_up_emulator.py
 
-# What the emulated phone says of the releases and of DPED, whose 399,744 MAC per pixel allow one call on one CPU.
-EMULATED := $(foreach network,pocket-iphone pocket-clean,$(addprefix $(ARTIFACTS)/$(network)-,executorch-fp32 executorch-w8a8 tflite-fp32 tflite-dyn8 tflite-w8a8))
-EMULATED_DPED := $(addprefix $(ARTIFACTS)/dped-iphone-,executorch-w8a8 tflite-w8a8)
+# What the emulated phone says of the releases, and of DPED for comparison. DPED's 399,744 MAC per pixel allow one call
+# on one CPU, and a small thumbnail, as its analyze runs the whole network.
+PHONE_FORMATS := executorch-fp32 executorch-w8a8 tflite-fp32 tflite-dyn8 tflite-w8a8
 ON_EMULATOR := $(RUN) benchmarks/on_emulator.py --no-pictures --out benchmarks/reports
-emulator-reports: $(addsuffix /manifest.json,$(EMULATED) $(EMULATED_DPED))
-	$(ON_EMULATOR) $(EMULATED_DPED) --checkpoint $(DPED_IPHONE) --cpus cortex-a76 --warm-up 0 --runs 1
-	$(ON_EMULATOR) $(EMULATED)
+DPED_SMALL := runs/published/dped-iphone-64.safetensors
+$(DPED_SMALL): | $(VENV)/ready
+	$(RUN) training/import_published.py $(POCKET_DATA)/dped_models_orig/iphone_orig --thumbnail 64 --name dped-iphone-64 --out runs/published
+$(ARTIFACTS)/dped-iphone-64-tflite-w8a8/manifest.json: $(DPED_SMALL) | $(VENV)/ready
+	$(call CONVERT,tflite) --checkpoint $(DPED_SMALL) --precision w8a8 --judges 12 --tile 276
+emulator-reports: $(foreach name,dped-iphone-64-tflite-w8a8 $(foreach network,pocket-iphone pocket-clean,$(addprefix $(network)-,$(PHONE_FORMATS))),$(ARTIFACTS)/$(name)/manifest.json)
+	$(ON_EMULATOR) $(ARTIFACTS)/dped-iphone-64-tflite-w8a8 --checkpoint $(DPED_SMALL) --cpus cortex-a76 --warm-up 0 --runs 1
+	$(ON_EMULATOR) $(addprefix $(ARTIFACTS)/pocket-clean-,$(PHONE_FORMATS)) --cpus cortex-a76
+	$(ON_EMULATOR) $(addprefix $(ARTIFACTS)/pocket-iphone-,$(PHONE_FORMATS))
 
 # The demo app for Android as a signed APK, without Android Studio: see android_demo/README.md.
 android: $(VENV)/ready

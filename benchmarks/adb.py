@@ -123,7 +123,8 @@ class Adb:
 
     def _fail(self, what: str, process: subprocess.CompletedProcess[str]) -> None:
         require_usable(self.command, self.serial)
-        said = (process.stderr.strip() or process.stdout.strip()).splitlines()
+        said = f"{process.stderr}\n{process.stdout}".strip().splitlines()
+        said = [line for line in said if "error" in line or "failed" in line] or said  # there is a summary, too
         raise AdbError(f"device {self.serial!r}: {what}{_said(said)}{_disk(said)}")
 
     def _call(self, arguments: Sequence[str], addressed: bool = True) -> subprocess.CompletedProcess[str]:

@@ -11,11 +11,14 @@ import argparse
 import logging
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from training.checkpoint import Checkpoint
 from training.commandline import UserError, run
 from training.files import sha256
+from training.generators import build
+from training.generators.base import Generator
 from training.published import to_generator
 from training.tensorflow_checkpoint import read_checkpoint
 
@@ -39,6 +42,8 @@ def import_published(args: argparse.Namespace) -> Path:
     published = read_checkpoint(args.path)
     generator = to_generator(published)
     name = args.name or checkpoint_name(published.prefix.name, generator.name)
+    if args.thumbnail is not None:
+        generator = with_thumbnail(generator, args.thumbnail)
     checkpoint = Checkpoint(
         generator,
         LICENCE,
@@ -53,10 +58,22 @@ def import_published(args: argparse.Namespace) -> Path:
     return checkpoint.save(args.out / f"{name}.safetensors")
 
 
+def with_thumbnail(generator: Generator, thumbnail_px: int) -> Generator:
+    """The same weights, with a condition from a thumbnail of that side: where analyze runs the whole network, the cost
+    of its call grows with the square of it."""
+    if not 16 <= thumbnail_px <= 512:
+        raise UserError(f"--thumbnail {thumbnail_px}: must be 16 to 512 px")
+    smaller = build(generator.name, {**asdict(generator.config), "thumbnail_px": thumbnail_px})
+    smaller.load_state_dict(generator.state_dict())
+    return smaller
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("path", type=Path, help="prefix of the checkpoint, or its .index or .data file")
     parser.add_argument("--name", help="name of the checkpoint and its file (default: from file name and kind)")
+    parser.add_argument("--thumbnail", type=int, metavar="PX",
+                        help="side of the thumbnail that analyze sees (default: the generator's)")  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("runs/published"), help="folder (default: %(default)s)")
     return run(parser, import_published, argv)
 
