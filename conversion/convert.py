@@ -46,7 +46,7 @@ from training.photos import from_samples
 TILE_PX = 256
 OUT = Path("runs/artifacts")
 RELEASE = "pocket-iphone"
-CALIBRATED = ("w8a8",)  # precisions whose ranges are found on photos
+CALIBRATED = ("w8a8", "pal6", "pal4")  # precisions whose ranges or biases are found on photos
 SENSITIVITY_TILES = 8
 
 

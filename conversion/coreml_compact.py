@@ -6,8 +6,10 @@ all names are long, and vectors of ten numbers lie in the weight file, at 64 byt
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import coremltools
@@ -38,6 +40,13 @@ def compact(package: Any) -> Any:
         _write_equal_constants_once(block)
         _shorten_names(block, kept={given.name for given in function.inputs} | set(block.outputs))
     return coremltools.models.MLModel(model, weights_dir=package.weights_dir, skip_model_load=True)
+
+
+def save(package: Any, path: Path) -> None:
+    """An MLModel as a package whose list of files has no white space."""
+    package.save(str(path))
+    listing = path / "Manifest.json"
+    listing.write_text(json.dumps(json.loads(listing.read_text()), separators=(",", ":")))
 
 
 def _references(operation: Any) -> Iterator[Any]:

@@ -83,5 +83,6 @@ def describe(program: Any, artifact: str, point: EntryPoint, source: Source, for
             "halo_px": str(tiling.halo),
         }
     )
-    # A date would make two conversions of one checkpoint differ.
-    del program.user_defined_metadata["com.github.apple.coremltools.conversion_date"]
+    # A date would make two conversions of one checkpoint differ. The manifest names the other tools.
+    for fact in ("conversion_date", "source", "source_dialect"):
+        program.user_defined_metadata.pop(f"com.github.apple.coremltools.{fact}", None)

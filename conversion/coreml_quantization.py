@@ -18,15 +18,17 @@ from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
 
 from conversion.artifact import EntryPoint, Precision, Quantization
 from conversion.export import ConversionError, Form, Source
+from conversion.palettes import with_palettes
 from conversion.runtimes import to_layout
 from conversion.runtimes.mil import MilProgram
 from conversion.runtimes.mil_calibration import Range, ranges
+from training.generators.base import Generator
 
 PALETTE_BITS: Mapping[Precision, int] = {"pal6": 6, "pal4": 4}
 FLOAT_PRECISIONS = ("fp32", "fp16")
 ALL_SIZES = 0  # coremltools leaves kernels of at most 2,048 numbers alone, unless told otherwise
 # Pocket's analyze: the deeper kernels bear a palette of fewer than 8 bits, and are half of its weights.
-ANALYZE_PALETTE_BITS = {"same_1": 6, "down_2": 6, "same_2": 4, "down_3": 6, "same_3": 4}
+ANALYZE_PALETTE_BITS = {"same_1": 6, "down_2": 6, "same_2": 6, "down_3": 6, "same_3": 4}
 
 
 def is_half_in_enhance(operator: Any) -> bool:
@@ -51,6 +53,34 @@ def palette(bits: int) -> Any:
     return optimize.coreml.OpPalettizerConfig(mode="kmeans", nbits=bits, weight_threshold=ALL_SIZES)
 
 
+def palette_at_hand() -> Any:
+    """The numbers that a kernel of `enhancing` has."""
+    return optimize.coreml.OpPalettizerConfig(mode="unique", weight_threshold=ALL_SIZES)
+
+
+def in_palettes(source: Source, form: Form) -> list[str]:
+    """Layers of enhance whose kernels are stored as palettes: neither end, where an error shifts colours most."""
+    if form.precision not in PALETTE_BITS:
+        return []
+    outer = 2 if len(source.layers) > 4 else 1
+    return [layer for layer in source.layers[outer:-outer] if layer not in form.float_layers]
+
+
+def enhancing(source: Source, form: Form) -> Generator:
+    """The generator whose enhance is lowered: with palettes, one whose kernels have the values of theirs.
+
+    Raises:
+        ConversionError: palettes, and no photos to correct biases on.
+    """
+    layers = in_palettes(source, form)
+    if not layers:
+        return source.generator
+    if source.calibration is None:
+        raise ConversionError(f"{form.precision} needs photos to correct biases on, and there are none")
+    bits = dict.fromkeys(layers, PALETTE_BITS[form.precision])
+    return with_palettes(source.generator, bits, source.calibration.samples)
+
+
 def quantize_analyze(program: Any, form: Form) -> Any:
     """8 bits at most in all precisions below fp16: this is the condition, which sets the tone."""
     if form.precision in FLOAT_PRECISIONS:
@@ -67,15 +97,12 @@ def quantize_enhance(program: Any, source: Source, form: Form, point: EntryPoint
     if form.precision in FLOAT_PRECISIONS:
         return program
     operators = {layer: _convolution_of(layer, program) for layer in source.layers if layer not in form.float_layers}
+    # The first and the last convolution are small, and nothing smooths what they do to colours.
+    inner = [operator for layer, operator in operators.items() if layer not in (source.layers[0], source.layers[-1])]
     if form.precision == "w8a8":
-        program = quantize_activations(program, list(operators.values()), calibrated(program, source, point))
+        program = quantize_activations(program, inner, calibrated(program, source, point))
     kinds = dict.fromkeys(operators.values(), int8())
-    if form.precision in PALETTE_BITS:
-        # The first and the last convolution are small, and nothing smooths what they do to colours.
-        inner = [
-            operator for layer, operator in operators.items() if layer not in (source.layers[0], source.layers[-1])
-        ]
-        kinds |= dict.fromkeys(inner, palette(PALETTE_BITS[form.precision]))
+    kinds |= {operators[layer]: palette_at_hand() for layer in in_palettes(source, form)}
     return quantize_weights(program, kinds)
 
 
@@ -157,8 +184,11 @@ def described(source: Source, form: Form) -> Quantization | None:
     weights = "int8, symmetric, per output channel"
     if form.precision in PALETTE_BITS:
         bits = PALETTE_BITS[form.precision]
-        weights = f"palettes of {bits} bits, per kernel; first and last layer {weights}"
+        weights = f"palettes of {bits} bits, per kernel, in {', '.join(in_palettes(source, form))}; elsewhere {weights}"
     activations = "float16"
     if form.precision == "w8a8":
-        activations = "inputs of convolutions uint8 with a zero point, calibrated, per tensor; all else float16"
+        activations = (
+            "inputs of convolutions but the first and the last uint8 with a zero point, calibrated, per tensor; "
+            "all else float16"
+        )
     return source.quantization(form, weights, activations, f"weights of at most 8 bits, {analyze}")

@@ -14,18 +14,19 @@ from torch import nn
 from conversion.artifact import Delegation
 from conversion.convert import artifact_name, convert, make_parser
 from conversion.coreml_pocket import PocketAnalyze, PocketEnhance
-from conversion.export import Converter, Form, Lowered, Source, toolchain
+from conversion.export import Converter, EnhanceForExport, Form, Lowered, Source, toolchain
 from training.commandline import run
+from training.generators.base import Generator
 from training.generators.pocket import Pocket
 
 FUNCTION = "main"  # of every package with a single function
 
 
-def modules(source: Source) -> tuple[nn.Module, nn.Module]:
-    """analyze and enhance, in the form that Core ML takes best."""
-    if isinstance(source.generator, Pocket):
-        return PocketAnalyze(source.generator), PocketEnhance(source.generator)
-    return source.analyze, source.enhance
+def modules(source: Source, enhancing: Generator) -> tuple[nn.Module, nn.Module]:
+    """analyze of the source and enhance of the generator that stands in for its own, as Core ML takes them best."""
+    if isinstance(source.generator, Pocket) and isinstance(enhancing, Pocket):
+        return PocketAnalyze(source.generator), PocketEnhance(enhancing)
+    return source.analyze, EnhanceForExport(enhancing).eval()
 
 
 def lower(source: Source, form: Form, folder: Path) -> Lowered:
@@ -42,7 +43,7 @@ def lower(source: Source, form: Form, folder: Path) -> Lowered:
     analyze, enhance = points = source.entry_points(
         "NCHW", form.io, analyze=("analyze.mlpackage", FUNCTION), enhance=("enhance.mlpackage", FUNCTION)
     )
-    analyze_module, enhance_module = modules(source)
+    analyze_module, enhance_module = modules(source, coreml_quantization.enhancing(source, form))
     with coreml_compact.small_vectors_in_the_graph():
         analyzing = convert_to_program(
             analyze_module, (source.thumbnail,), analyze, form, coreml_quantization.is_half_in_analyze
@@ -55,7 +56,7 @@ def lower(source: Source, form: Form, folder: Path) -> Lowered:
     for point, program in zip(points, (analyzing, enhancing), strict=True):
         package = coreml_compact.compact(program)
         describe(package, artifact_name(source.checkpoint.name, CONVERTER, form), point, source, form)
-        package.save(str(folder / point.file))
+        coreml_compact.save(package, folder / point.file)
     # Only Core ML itself, on an Apple device, says which operators its compute units take.
     unknown: dict[str, Delegation | None] = {"analyze": None, "enhance": None}
     return Lowered(points, unknown, ["coremltools"], coreml_quantization.described(source, form))

@@ -18,6 +18,7 @@ from coremltools.proto import Model_pb2  # noqa: E402
 from conversion import coreml_compact, coreml_quantization  # noqa: E402
 from conversion.artifact import Fidelity, ModelFile  # noqa: E402
 from conversion.calibration import calibrate  # noqa: E402
+from conversion.convert import CALIBRATED  # noqa: E402
 from conversion.coreml_pocket import PocketAnalyze, PocketEnhance  # noqa: E402
 from conversion.coreml_program import convert_to_program  # noqa: E402
 from conversion.export import Form, Lowered, Source  # noqa: E402
@@ -97,7 +98,7 @@ def make(tmp_path_factory: pytest.TempPathFactory, photos: list[np.ndarray]) -> 
         key = precision, target, io, float_layers, name
         if key not in known:
             source = Source(_network(name, POCKET if name == "pocket" else DPED), TILE_PX)
-            if precision == "w8a8":
+            if precision in CALIBRATED:
                 source = Source(source.checkpoint, TILE_PX, calibrate(photos[1::2], source.generator, TILE_PX))
             form, folder = Form(precision, target, io, float_layers), tmp_path_factory.mktemp("coreml")
             lowered = lower(source, form, folder)
@@ -202,7 +203,7 @@ def test_float_layers_are_not_quantized(precision: str, make: Make) -> None:
         kinds[layer] = [maker[operation.inputs[name].arguments[0].name].type for name in ("weight", "x")]
     for layer, (weight, given) in kinds.items():
         assert (weight == "const") == (layer in layers), kinds
-        assert (given == "dequantize") == (precision == "w8a8" and layer not in layers), kinds
+        assert (given == "dequantize") == (precision == "w8a8" and layer == "body.0"), kinds  # neither first nor last
     assert made.lowered.quantization.float_layers == layers
     assert made.fidelity.enhance_psnr_mean_db > make(precision).fidelity.enhance_psnr_mean_db
 
@@ -318,7 +319,7 @@ def test_only_whole_maps_are_quantized(target: str, make: Make) -> None:
     operations = make("w8a8", target).operations()
     maker = {output.name: operation for operation in operations for output in operation.outputs}
     chains = [operation for operation in operations if operation.type == "dequantize"]
-    assert len(chains) == len(make("w8a8", target).source.layers)
+    assert len(chains) == len(make("w8a8", target).source.layers) - 2
     for operation in chains:
         quantized = maker[operation.inputs["input"].arguments[0].name]
         assert quantized.type == "quantize"
@@ -326,14 +327,16 @@ def test_only_whole_maps_are_quantized(target: str, make: Make) -> None:
 
 
 def _scales(made: Made) -> dict[str, float]:
-    """Layer -> step of its quantized inputs."""
+    """Layer -> step of its inputs, where they are quantized."""
     operations = made.operations()
     maker = {output.name: operation for operation in operations for output in operation.outputs}
     steps = {}
     for layer, operation in zip(made.source.layers, (o for o in operations if o.type == "conv"), strict=True):
-        given = maker[operation.inputs["x"].arguments[0].name]
-        constant = maker[given.inputs["scale"].arguments[0].name].attributes["val"].immediateValue.tensor
-        steps[layer] = float(np.frombuffer(constant.bytes.values, np.float16)[0])
+        given = maker.get(operation.inputs["x"].arguments[0].name)
+        if given is not None and given.type == "dequantize":
+            constant = maker[given.inputs["scale"].arguments[0].name].attributes["val"].immediateValue.tensor
+            steps[layer] = float(np.frombuffer(constant.bytes.values, np.float16)[0])
+    assert list(steps) == list(made.source.layers[1:-1])
     return steps
 
 
