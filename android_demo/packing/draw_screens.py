@@ -19,6 +19,7 @@ from training.commandline import UserError, log, run
 
 SOURCES = DEMO / "screens" / "kotlin"
 TEST = "org.pocketdslr.app.ScreensTest"
+OPENED = ("--add-opens", "java.base/java.io=ALL-UNNAMED", "--add-opens", "java.base/java.lang=ALL-UNNAMED")
 
 
 def parse() -> argparse.ArgumentParser:
@@ -45,7 +46,8 @@ def draw(args: argparse.Namespace) -> Path:
     path = [settings, screens, *(jar for jar in app if jar not in framework), r_classes, *robolectric]
     log.info("drawing")
     run_tool([
-        *kotlin.JAVA, "-Xmx2g", "-Drobolectric.offline=true", f"-Drobolectric.dependency.dir={CACHE.resolve()}",
+        *kotlin.JAVA, "-Xmx2g", *OPENED, "-Drobolectric.offline=true",
+        f"-Drobolectric.dependency.dir={CACHE.resolve()}",
         f"-Dscreens={args.out.resolve()}", "-cp", ":".join(map(str, path)), "org.junit.runner.JUnitCore", TEST,
     ])  # fmt: skip
     return args.out
