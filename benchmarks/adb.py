@@ -124,7 +124,7 @@ class Adb:
     def _fail(self, what: str, process: subprocess.CompletedProcess[str]) -> None:
         require_usable(self.command, self.serial)
         said = f"{process.stderr}\n{process.stdout}".strip().splitlines()
-        said = [line for line in said if "error" in line or "failed" in line] or said  # there is a summary, too
+        said = [line for line in said if "error" in line][:1] or said  # others follow from the first
         raise AdbError(f"device {self.serial!r}: {what}{_said(said)}{_disk(said)}")
 
     def _call(self, arguments: Sequence[str], addressed: bool = True) -> subprocess.CompletedProcess[str]:
