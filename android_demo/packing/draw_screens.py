@@ -26,7 +26,7 @@ def parse() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="draw_screens.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, default=DEMO / "screens", help="(default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=DEMO / "build" / "screens", help="(default: %(default)s)")
     return parser
 
 

@@ -13,7 +13,8 @@ data class PhotoState(
     val progress: Float = 0f, val thermal: Thermal = Thermal.NOMINAL, val device: String = "", val notes: List<String> = emptyList(),
     val finished: Finished? = null, val failure: Failure? = null, val canContinue: Boolean = false, val savedAs: String? = null,
 ) {
-    val canEnhance get() = phase == Phase.READY || phase == Phase.DONE
+    /** After a failure, too: a full disk can be emptied. */
+    val canEnhance get() = phase == Phase.READY || phase == Phase.DONE || (phase == Phase.FAILED && preview != null)
     val canCancel get() = phase == Phase.PREVIEWING || phase == Phase.ENHANCING
     val canSave get() = phase == Phase.DONE && finished != null
 }

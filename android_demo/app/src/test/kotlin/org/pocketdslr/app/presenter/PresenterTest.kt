@@ -170,6 +170,22 @@ class PresenterTest {
     }
 
     @Test
+    fun `after a full disk the same photo can be tried again`() {
+        presenter.choose("photo")
+        settle()
+        desk.failure = IOException("ENOSPC")
+        presenter.enhance()
+        settle()
+        assertEquals(Failure.DISK_FULL, presenter.state.failure)
+        assertTrue(presenter.state.canEnhance)
+        desk.failure = null
+        presenter.enhance()
+        settle()
+        assertEquals(Phase.DONE, presenter.state.phase)
+        assertEquals(null, presenter.state.failure)
+    }
+
+    @Test
     fun `benchmarks are shown, cancelled and fail by kind`() {
         var answer: () -> String = { "{}" }
         val benchmark = BenchmarkPresenter({ cancel, progress -> progress(0.5f); cancel.check(); answer() }, background, main)
