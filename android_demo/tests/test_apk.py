@@ -6,14 +6,16 @@ import re
 import struct
 import tomllib
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from android_demo.packing import aligned_apk, build_apk, resources
+from android_demo.packing import aligned_apk, build_apk, embedded, resources
 from android_demo.packing.fetch import DEMO, dependencies, run
-from conversion.artifact import Artifact
+from conversion.artifact import Artifact, Manifest
+from training.files import sha256
 
 
 def elf(alignment: int) -> bytes:
@@ -88,6 +90,18 @@ def test_resources_and_manifest_parse_and_every_string_is_used() -> None:
     for string in strings:
         name = string.attrib["name"]
         assert f"@string/{name}" in used or f"R.string.{name}" in used, name
+
+
+def test_an_artifact_of_other_weights_is_not_embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "ARTIFACTS", tmp_path)
+    assert embedded.current() is None
+    text = (DEMO.parent / "conversion" / "contract" / "manifest.example.json").read_text()
+    made = Manifest.parse(text)
+    for name, weights in [("old", "0" * 64), ("new", sha256(embedded.WEIGHTS))]:
+        folder = tmp_path / f"{embedded.MODEL}-executorch-{name}"
+        folder.mkdir()
+        replace(made, source=replace(made.source, sha256=weights)).save(folder)
+        assert embedded.current() == (folder if name == "new" else None)
 
 
 @pytest.mark.slow
