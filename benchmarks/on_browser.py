@@ -12,6 +12,7 @@ Exit code 1 if an artifact is below its floor, or if nothing was measured; in th
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import re
@@ -20,8 +21,6 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-import segno
 
 from benchmarks.at_hand import find_references, read_pairs, read_photos
 from benchmarks.bench import BenchError, Measurement, Photo, bench
@@ -132,8 +131,10 @@ def listening(
 
 def invite(server: PageServer, wait_minutes: float, certificate: Certificate | None) -> None:
     """Print the link and its code."""
-    code = segno.make(server.link, error="m")
-    code.terminal(out=sys.stderr, compact=True)
+    with contextlib.suppress(ImportError):  # the link does as well
+        import segno
+
+        segno.make(server.link, error="m").terminal(out=sys.stderr, compact=True)
     log.info("Scan the code with a phone in the same network, or open %s", server.link)
     if certificate:
         log.info("The browser will warn of a certificate that it does not know; its SHA-256 is %s", certificate.sha256)

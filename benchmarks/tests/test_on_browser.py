@@ -309,14 +309,14 @@ def test_https_brings_threads_to_the_network(start: Start, chromium: Chromium, t
         tab.click("#measure")
         tab.click("#measure-cancel")
         expect(tab, "#measure-status", "The measurement was cancelled on the page; no report is written.")
-    assert "The measurement was cancelled on the page; no report is written." in no_report(started)
+        assert "The measurement was cancelled on the page; no report is written." in no_report(started)
 
 
 def test_a_browser_without_simd(start: Start, chromium: Chromium, tmp_path: Path) -> None:
     started = start(tmp_path / "out")
     with chromium(NO_SIMD) as browser:
         expect(opened(browser, started.link), "#runtime", "This browser has no WebAssembly SIMD")
-    assert "This browser has no WebAssembly SIMD" in no_report(started)
+        assert "This browser has no WebAssembly SIMD" in no_report(started)
 
 
 def test_webgpu_where_there_is_none(start: Start, chromium: Chromium, tmp_path: Path) -> None:
@@ -340,7 +340,7 @@ def test_a_model_that_changes_on_its_way(start: Start, chromium: Chromium, artif
         tab = context.new_page()
         tab.goto(started.link)
         expect(tab, "#runtime", "The model came damaged: model.tflite differs from its checksum.")
-    assert "The model came damaged: model.tflite differs from its checksum" in no_report(started)
+        assert "The model came damaged: model.tflite differs from its checksum" in no_report(started)
 
 
 def test_a_corrupted_model_is_not_served(artifact: Path, checkpoint: Path, tmp_path: Path, capsys) -> None:

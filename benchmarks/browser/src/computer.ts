@@ -27,7 +27,8 @@ export interface Artifact {
   model: Uint8Array;
 }
 
-export const LOST = "The connection to the computer is lost, so no report is written. Photos can still be enhanced here.";
+export const LOST =
+  "The connection to the computer is lost, so no report is written. Photos can still be enhanced here.";
 
 export class ConnectionError extends Error {
   constructor() {
@@ -53,7 +54,8 @@ export async function session(): Promise<Session> {
 /** All files of an artifact, checked. Throws: one is missing or differs from its checksum. */
 export async function artifact(number: number, paths: string[]): Promise<Artifact> {
   const files = new Map<string, Uint8Array>();
-  for (const path of paths) files.set(path, new Uint8Array(await (await ask(`artifacts/${number}/${path}`)).arrayBuffer()));
+  for (const path of paths)
+    files.set(path, new Uint8Array(await (await ask(`artifacts/${number}/${path}`)).arrayBuffer()));
   try {
     const manifest = verifyFiles(files);
     return { manifest, model: files.get(manifest.entry_points[0].file)! };

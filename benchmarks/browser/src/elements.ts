@@ -33,7 +33,8 @@ export class Work {
       show(`${panel}-progress`, this.current === panel);
     }
     const busy = this.current !== null;
-    for (const id of ["pick", "model", "save-jpeg", "save-png"]) (element(id, HTMLElement) as HTMLInputElement).disabled = busy;
+    for (const id of ["pick", "model", "save-jpeg", "save-png"])
+      (element(id, HTMLElement) as HTMLInputElement).disabled = busy;
     element("measure", HTMLButtonElement).disabled = busy || !this.measurable;
   }
 }

@@ -1,6 +1,13 @@
 /** LiteRT.js: one runtime, one artifact at a time; `analyze` once per photo, then `enhance` for each tile. */
 
-import { Tensor, getWebGpuDevice, loadAndCompile, loadLiteRt, supportsFeature, type CompiledModel } from "@litertjs/core";
+import {
+  Tensor,
+  getWebGpuDevice,
+  loadAndCompile,
+  loadLiteRt,
+  supportsFeature,
+  type CompiledModel,
+} from "@litertjs/core";
 import compatScript from "@litertjs/core/wasm/litert_wasm_compat_internal.js?url";
 import compatBinary from "@litertjs/core/wasm/litert_wasm_compat_internal.wasm?url";
 import plainScript from "@litertjs/core/wasm/litert_wasm_internal.js?url";
@@ -15,7 +22,35 @@ export type Values = Float32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>;
 
 /** A function with one SIMD instruction: `i8x16.splat`. Every build of LiteRT.js needs SIMD. */
 const SIMD = Uint8Array.of(
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11,
+  0,
+  97,
+  115,
+  109,
+  1,
+  0,
+  0,
+  0,
+  1,
+  5,
+  1,
+  96,
+  0,
+  1,
+  123,
+  3,
+  2,
+  1,
+  0,
+  10,
+  8,
+  1,
+  6,
+  0,
+  65,
+  0,
+  253,
+  15,
+  11,
 );
 
 export class EngineError extends Error {}
@@ -41,7 +76,9 @@ export class Engine {
     const threaded = threads > 1 && relaxed && crossOriginIsolated;
     const [script, binary] = threaded
       ? [threadedScript, threadedBinary]
-      : relaxed ? [plainScript, plainBinary] : [compatScript, compatBinary];
+      : relaxed
+        ? [plainScript, plainBinary]
+        : [compatScript, compatBinary];
     const at = (path: string): string => new URL(path, self.location.href).href;
     // LiteRT.js looks here for where its files lie; a worker of a worker cannot find out by itself.
     Object.assign(self, { Module: { locateFile: () => at(binary), mainScriptUrlOrBlob: at(script) } });
@@ -90,7 +127,9 @@ export class Engine {
     const point = entryPoint(this.opened, "enhance");
     const input = tensor(tile, point.inputs[0]);
     const { analyzeOutputs } = this;
-    const condition = Object.fromEntries(point.inputs.slice(1).map((spec, at) => [spec.name, this.condition[analyzeOutputs[at]]]));
+    const condition = Object.fromEntries(
+      point.inputs.slice(1).map((spec, at) => [spec.name, this.condition[analyzeOutputs[at]]]),
+    );
     try {
       const outputs = await this.run(point, { [point.inputs[0].name]: input, ...condition }, [input]);
       const output = Object.values(outputs)[0];
@@ -106,7 +145,11 @@ export class Engine {
     return entryPoint(this.opened, "analyze").outputs.map((spec) => spec.name);
   }
 
-  private async run(point: EntryPoint, inputs: Record<string, Tensor>, toDelete = Object.values(inputs)): Promise<Record<string, Tensor>> {
+  private async run(
+    point: EntryPoint,
+    inputs: Record<string, Tensor>,
+    toDelete = Object.values(inputs),
+  ): Promise<Record<string, Tensor>> {
     try {
       return await this.model!.run(point.function, inputs);
     } finally {

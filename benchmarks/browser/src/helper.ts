@@ -33,7 +33,8 @@ export class Helper {
       else waiting.resolve(data.answer);
     };
     this.worker.onerror = () => {
-      for (const { reject } of this.waiting.values()) reject(new CallError("The worker of this page failed. Reload the page.", false));
+      for (const { reject } of this.waiting.values())
+        reject(new CallError("The worker of this page failed. Reload the page.", false));
       this.waiting.clear();
     };
   }
@@ -43,13 +44,20 @@ export class Helper {
     this.cancelled = false;
   }
 
-  call<Name extends CallName>(name: Name, args: Parameters<Calls[Name]>, progress: (share: number) => void = () => {}): Promise<ReturnType<Calls[Name]>> {
+  call<Name extends CallName>(
+    name: Name,
+    args: Parameters<Calls[Name]>,
+    progress: (share: number) => void = () => {},
+  ): Promise<ReturnType<Calls[Name]>> {
     if (this.cancelled) return Promise.reject(new CallError("Cancelled.", true));
     const id = ++this.calls;
     const request: Request = { id, name, args };
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve: resolve as (answer: unknown) => void, reject, progress });
-      this.worker.postMessage(request, args.filter((value): value is ArrayBuffer => value instanceof ArrayBuffer));
+      this.worker.postMessage(
+        request,
+        args.filter((value): value is ArrayBuffer => value instanceof ArrayBuffer),
+      );
     });
   }
 

@@ -35,7 +35,8 @@ export interface Manifest {
   licence: string;
 }
 
-export type ManifestRefusal = JsonRefusal | "too_large" | "schema_version" | "missing_field" | "unknown_field" | "path" | "field";
+export type ManifestRefusal =
+  JsonRefusal | "too_large" | "schema_version" | "missing_field" | "unknown_field" | "path" | "field";
 export type FileRefusal = "manifest_changed" | "file_missing" | "file_changed";
 
 export class ArtifactError extends Error {
@@ -134,14 +135,23 @@ function check(given: Schema, value: Json, where: string): void {
   };
   const defs = schema.$defs as Record<string, Schema>;
   const rule = given.$ref ? defs[given.$ref.slice("#/$defs/".length)] : given;
-  if (rule.oneOf) return value === null ? undefined : check(rule.oneOf.find((one) => one.type !== "null")!, value, where);
+  if (rule.oneOf)
+    return value === null
+      ? undefined
+      : check(
+          rule.oneOf.find((one) => one.type !== "null")!,
+          value,
+          where,
+        );
   const types = ([] as string[]).concat(rule.type ?? []);
   if (value === null && types.includes("null")) return;
   const kind = types.find((type) => type !== "null");
-  if (kind && kind !== kindOf(value) && !(kind === "number" && kindOf(value) === "integer")) refuse("field", `is no ${kind}`);
+  if (kind && kind !== kindOf(value) && !(kind === "number" && kindOf(value) === "integer"))
+    refuse("field", `is no ${kind}`);
   if (value instanceof Numeral) {
     const number = value.value;
-    if (!Number.isFinite(number) || (value.isInteger && Math.abs(number) >= 2 ** 53)) refuse("field", "is out of range");
+    if (!Number.isFinite(number) || (value.isInteger && Math.abs(number) >= 2 ** 53))
+      refuse("field", "is out of range");
     if (number < (rule.minimum ?? -Infinity) || number > (rule.maximum ?? Infinity)) refuse("field", "is out of range");
   }
   const simple = value instanceof Numeral ? value.value : value;
@@ -164,7 +174,8 @@ function check(given: Schema, value: Json, where: string): void {
     if (value.size > ITEMS_MOST) refuse("field", "has too many items");
     for (const name of rule.required ?? []) if (!value.has(name)) refuse("missing_field", `lacks ${name}`);
     for (const [name, item] of value) {
-      const field = rule.properties && Object.hasOwn(rule.properties, name) ? rule.properties[name] : rule.additionalProperties;
+      const field =
+        rule.properties && Object.hasOwn(rule.properties, name) ? rule.properties[name] : rule.additionalProperties;
       if (field === false) refuse("unknown_field", `has an unknown field`);
       if (typeof field === "object") check(field, item, `${where}.${name}`);
     }
@@ -211,10 +222,15 @@ function checkTogether(manifest: Manifest): void {
   const same = (one: string[], other: string[]): boolean => one.join(";") === other.join(";");
   require(same(shapes(analyze.inputs), [image(manifest.thumbnail_px)]), "analyze does not take the thumbnail");
   require(same(shapes(enhance.outputs), [image(tile)]), "enhance does not give a tile");
-  require(same(shapes(enhance.inputs), [image(tile), ...shapes(analyze.outputs)]), "enhance does not take the condition");
+  require(same(shapes(enhance.inputs), [
+    image(tile),
+    ...shapes(analyze.outputs),
+  ]), "enhance does not take the condition");
   require(golden.condition.length === analyze.outputs.length, "golden has not the condition of analyze");
   const specs = [...analyze.inputs, ...analyze.outputs, enhance.inputs[0], ...enhance.outputs];
-  goldenPaths.forEach((path, at) => require(sizes.get(path) === 4 * values(specs[at]), `${path} is not ${specs[at].name}`));
+  goldenPaths.forEach((path, at) =>
+    require(sizes.get(path) === 4 * values(specs[at]), `${path} is not ${specs[at].name}`),
+  );
 }
 
 const values = (spec: TensorSpec): number => spec.shape.reduce((product, side) => product * side, 1);

@@ -122,7 +122,11 @@ function count(number: number, what: string): string {
 
 function row(name: string): HTMLElement {
   const item = document.createElement("li");
-  for (const [kind, text] of [["name", name], ["state waiting", "to be measured"], ["figures", ""]]) {
+  for (const [kind, text] of [
+    ["name", name],
+    ["state waiting", "to be measured"],
+    ["figures", ""],
+  ]) {
     item.append(Object.assign(document.createElement("span"), { className: kind, textContent: text }));
   }
   return item;

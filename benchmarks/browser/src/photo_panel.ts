@@ -25,8 +25,13 @@ export class PhotoPanel {
     });
     element("photo-cancel", HTMLButtonElement).addEventListener("click", () => helper.cancel());
     const split = element("split", HTMLInputElement);
-    split.addEventListener("input", () => element("stack", HTMLElement).style.setProperty("--split", `${split.value}%`));
-    for (const [id, type, extension] of [["save-jpeg", "image/jpeg", "jpg"], ["save-png", "image/png", "png"]] as const) {
+    split.addEventListener("input", () =>
+      element("stack", HTMLElement).style.setProperty("--split", `${split.value}%`),
+    );
+    for (const [id, type, extension] of [
+      ["save-jpeg", "image/jpeg", "jpg"],
+      ["save-png", "image/png", "png"],
+    ] as const) {
       element(id, HTMLButtonElement).addEventListener("click", () => void this.save(type, extension));
     }
   }

@@ -67,7 +67,12 @@ export function readTile(readRow: ReadRow, height: number, width: number, tile: 
 }
 
 /** The kept part of an enhanced tile [size, size, 3] in [0, 1], blended with the photo and rounded, as RGBA. */
-export function keep(enhanced: Float32Array, photo: Pixels, tile: Tile, strength: number): Uint8ClampedArray<ArrayBuffer> {
+export function keep(
+  enhanced: Float32Array,
+  photo: Pixels,
+  tile: Tile,
+  strength: number,
+): Uint8ClampedArray<ArrayBuffer> {
   const size = photo.width;
   const [height, width] = [tile.y1 - tile.y0, tile.x1 - tile.x0];
   const kept = new Uint8ClampedArray(height * width * 4);

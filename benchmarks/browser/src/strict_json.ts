@@ -31,7 +31,8 @@ export class Numeral {
 export type Json = null | boolean | string | Numeral | Json[] | Map<string, Json>;
 
 const LEVELS_MOST = 32;
-const TOKEN = /[ \t\r\n]*(?:([[\]{},:])|(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)|("(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*")|(true|false|null))/y;
+const TOKEN =
+  /[ \t\r\n]*(?:([[\]{},:])|(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)|("(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*")|(true|false|null))/y;
 
 /** Throws JsonError. */
 export function parse(text: string): Json {

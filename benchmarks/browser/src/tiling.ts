@@ -57,7 +57,7 @@ function spans(length: number, tiling: Tiling): [number, number, number][] {
   if (length < size) {
     throw new TilingError("below_tile", `this model needs a photo of at least ${size} by ${size} pixels`);
   }
-  for (let kept = 0; kept < length; ) {
+  for (let kept = 0; kept < length;) {
     const origin = Math.min(Math.max(kept - halo, 0), length - size);
     const end = origin + size === length ? length : origin + size - halo;
     found.push([origin, kept, end]);

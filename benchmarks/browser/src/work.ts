@@ -16,10 +16,21 @@ const STRIP_ROWS = 64;
 const CLOCKS_IN_SAMPLE = 100; // a sample lasts so many ticks of the clock, or it says little
 
 /** Warm-up and timed runs of both entry points on the first tile of a photo, as on_host.py does. */
-export async function time(engine: Engine, protocol: Protocol, load_s: number, photo: RawPhoto, bytes: Uint8Array, step: Step): Promise<Timed> {
+export async function time(
+  engine: Engine,
+  protocol: Protocol,
+  load_s: number,
+  photo: RawPhoto,
+  bytes: Uint8Array,
+  step: Step,
+): Promise<Timed> {
   const thumbnail = analyzed(engine, photo, bytes);
   await engine.analyze(thumbnail);
-  const tiles = tileReader(engine, photo.height, photo.width, (row) => ({ bytes, at: row * photo.width * 3, stride: 3 }));
+  const tiles = tileReader(engine, photo.height, photo.width, (row) => ({
+    bytes,
+    at: row * photo.width * 3,
+    stride: 3,
+  }));
   const tile = tiles.read(tiles.plan[0]);
   const tick = clockTick();
   const total = 2 * (protocol.warm_up_runs + protocol.runs);
@@ -65,7 +76,11 @@ export async function output(engine: Engine, photo: RawPhoto, bytes: Uint8Array,
 }
 
 /** A picture file at its full size, in memory for two copies of it. The canvas holds the result. */
-export async function enhanceFile(engine: Engine, file: Blob, step: Step): Promise<Enhanced & { canvas: OffscreenCanvas }> {
+export async function enhanceFile(
+  engine: Engine,
+  file: Blob,
+  step: Step,
+): Promise<Enhanced & { canvas: OffscreenCanvas }> {
   const started = performance.now();
   const photo = await decode(file);
   const { height, width } = photo;
@@ -99,7 +114,11 @@ export async function enhanceFile(engine: Engine, file: Blob, step: Step): Promi
     await step(0.1 + (0.9 * (number + 1)) / tiles.plan.length);
   }
   const scale = Math.min(1, PREVIEW_PX / Math.max(height, width));
-  const size = { resizeWidth: Math.max(1, Math.round(width * scale)), resizeHeight: Math.max(1, Math.round(height * scale)), resizeQuality: "high" as const };
+  const size = {
+    resizeWidth: Math.max(1, Math.round(width * scale)),
+    resizeHeight: Math.max(1, Math.round(height * scale)),
+    resizeQuality: "high" as const,
+  };
   const [before, after] = await Promise.all([createImageBitmap(photo, size), createImageBitmap(result.canvas, size)]);
   photo.close();
   return { height, width, before, after, seconds: (performance.now() - started) / 1000, canvas: result.canvas };
@@ -115,7 +134,8 @@ async function decode(file: Blob): Promise<ImageBitmap> {
 
 function drawing(height: number, width: number): OffscreenCanvasRenderingContext2D {
   const context = new OffscreenCanvas(width, height).getContext("2d", { alpha: false, willReadFrequently: true });
-  if (!context) throw new EngineError(`This browser cannot hold a picture of ${width} by ${height} pixels: choose a smaller one.`);
+  if (!context)
+    throw new EngineError(`This browser cannot hold a picture of ${width} by ${height} pixels: choose a smaller one.`);
   return context;
 }
 

@@ -11,7 +11,9 @@ let load_s = 0;
 let result: OffscreenCanvas | null = null;
 let cancelled = false;
 
-type Handlers = { [Name in CallName]: (step: Step, ...args: Parameters<Calls[Name]>) => Promise<ReturnType<Calls[Name]>> };
+type Handlers = {
+  [Name in CallName]: (step: Step, ...args: Parameters<Calls[Name]>) => Promise<ReturnType<Calls[Name]>>;
+};
 
 const handlers: Handlers = {
   async start(_, given) {
@@ -24,7 +26,8 @@ const handlers: Handlers = {
     return { unit: engine.unit };
   },
   time: (step, photo, pixels) => time(engine, protocol, load_s, photo, new Uint8Array(pixels), step),
-  output: async (step, photo, pixels) => (await output(engine, photo, new Uint8Array(pixels), step)).buffer as ArrayBuffer,
+  output: async (step, photo, pixels) =>
+    (await output(engine, photo, new Uint8Array(pixels), step)).buffer as ArrayBuffer,
   async enhance(step, file) {
     result = null; // before the next photo needs memory
     const { canvas, ...enhanced } = await enhanceFile(engine, file, step);
@@ -53,19 +56,23 @@ self.onmessage = async ({ data }: MessageEvent<Request>) => {
   };
   try {
     const answer = await (handlers[name] as (step: Step, ...args: unknown[]) => Promise<unknown>)(step, ...args);
-    const transfer = Object.values(answer instanceof ArrayBuffer ? [answer] : (answer as object)).filter(isTransferable);
+    const transfer = Object.values(answer instanceof ArrayBuffer ? [answer] : (answer as object)).filter(
+      isTransferable,
+    );
     reply({ id, answer }, transfer);
   } catch (error) {
     reply({ id, error: sentence(error), cancelled: error instanceof Cancelled });
   }
 };
 
-const isTransferable = (value: unknown): value is Transferable => value instanceof ArrayBuffer || value instanceof ImageBitmap;
+const isTransferable = (value: unknown): value is Transferable =>
+  value instanceof ArrayBuffer || value instanceof ImageBitmap;
 
 function sentence(error: unknown): string {
   if (error instanceof Cancelled) return "Cancelled.";
   if (error instanceof EngineError) return error.message;
   if (error instanceof TilingError) return `${error.message[0].toUpperCase()}${error.message.slice(1)}.`;
-  if (error instanceof RangeError) return "The memory of this browser is too small for this photo: choose a smaller one.";
+  if (error instanceof RangeError)
+    return "The memory of this browser is too small for this photo: choose a smaller one.";
   return `The browser stopped: ${String(error)}. Reload the page.`;
 }

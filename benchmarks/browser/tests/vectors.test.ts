@@ -32,7 +32,8 @@ function testBytes(count: number, seed: number): Uint8Array {
 const bytesOf = (array: Float32Array | Int32Array): Uint8Array => new Uint8Array(array.buffer);
 const float32 = (hex: string): number => new Float32Array(Uint32Array.of(parseInt(hex, 16)).buffer)[0];
 const float64 = (hex: string): number => Buffer.from(hex, "hex").readDoubleBE(0);
-const hexOf = (value: number): string => new Uint32Array(Float32Array.of(value).buffer)[0].toString(16).padStart(8, "0");
+const hexOf = (value: number): string =>
+  new Uint32Array(Float32Array.of(value).buffer)[0].toString(16).padStart(8, "0");
 const tilingOf = (given: Case): Tiling => given as Tiling;
 
 function expectResult(given: Case, bytes: Uint8Array, where: string): void {
@@ -90,7 +91,13 @@ test("stitching with an engine of whole grey levels", () => {
     sums.thumbnail().forEach((level, at) => (condition[at % 3] = (condition[at % 3] + level) % 256));
     assert.deepEqual(condition, given.condition);
     const result = new Uint8Array(height * width * 3);
-    const pixels: Pixels = { bytes: new Uint8Array(size * size * 4), height: size, width: size, rowBytes: 4 * size, order: "RGBA" };
+    const pixels: Pixels = {
+      bytes: new Uint8Array(size * size * 4),
+      height: size,
+      width: size,
+      rowBytes: 4 * size,
+      order: "RGBA",
+    };
     const readRow = (row: number) => ({ bytes: photo, at: row * width * 3, stride: 3 });
     for (const tile of plan(height, width, tilingOf(given))) {
       readTile(readRow, height, width, tile, pixels);
@@ -101,14 +108,16 @@ test("stitching with an engine of whole grey levels", () => {
       for (let y = 0, at = 0; y < size; y++) {
         for (let x = 0; x < size; x++) {
           for (let c = 0; c < 3; c++, at++) {
-            const around = level(y - reach, x, c) + level(y + reach, x, c) + level(y, x - reach, c) + level(y, x + reach, c);
+            const around =
+              level(y - reach, x, c) + level(y + reach, x, c) + level(y, x - reach, c) + level(y, x + reach, c);
             enhanced[at] = ((4 * level(y, x, c) + around + condition[c]) % 256) / 255;
           }
         }
       }
       const kept = keep(enhanced, pixels, tile, 1);
       for (let y = tile.y0, from = 0; y < tile.y1; y++) {
-        for (let x = tile.x0; x < tile.x1; x++, from += 4) result.set(kept.subarray(from, from + 3), (y * width + x) * 3);
+        for (let x = tile.x0; x < tile.x1; x++, from += 4)
+          result.set(kept.subarray(from, from + 3), (y * width + x) * 3);
       }
     }
     expectResult(given, result, `${height} x ${width}`);
@@ -134,7 +143,11 @@ test("pixels to tensors and back", () => {
     assert.equal(digest(bytesOf(nhwc)), given.nhwc_sha256);
     assert.deepEqual([...nchw.slice(0, 3)].map(hexOf), given.first);
     const filled: Pixels = { ...pixels, bytes: new Uint8Array(height * rowBytes).fill(170) };
-    unpack(nchw.map((value) => value * 0.75), "NCHW", filled);
+    unpack(
+      nchw.map((value) => value * 0.75),
+      "NCHW",
+      filled,
+    );
     expectResult(given.packed, filled.bytes as Uint8Array, "packed");
   }
 });
@@ -169,7 +182,11 @@ test("manifests", () => {
     const text = given.brackets
       ? "[".repeat(given.brackets) + "]".repeat(given.brackets)
       : manifest.replace(given.replace, () => given.by);
-    assert.equal(refusal(() => parseManifest(new TextEncoder().encode(text))), given.refused, given.name);
+    assert.equal(
+      refusal(() => parseManifest(new TextEncoder().encode(text))),
+      given.refused,
+      given.name,
+    );
   }
 });
 
@@ -182,6 +199,10 @@ test("files of artifacts", () => {
       const text = new TextDecoder().decode(bytes.get("manifest.json")) + " ".repeat(given.spaces_after_manifest);
       bytes.set("manifest.json", new TextEncoder().encode(text));
     }
-    assert.equal(refusal(() => verifyFiles(bytes)), given.refused, given.name);
+    assert.equal(
+      refusal(() => verifyFiles(bytes)),
+      given.refused,
+      given.name,
+    );
   }
 });
