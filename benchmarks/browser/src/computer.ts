@@ -1,4 +1,4 @@
-/** The computer that serves this page: artifacts and sample photos come from it, measurements go to it. No photo of a visitor does. */
+/** The computer that serves this page: artifacts and sample photos come from it, measurements go to it; no photo else. */
 
 import { verifyFiles, type Manifest } from "./manifest.ts";
 import type { Protocol, RawPhoto, Timed } from "./messages.ts";

@@ -1,4 +1,4 @@
-/** Measure this device: the protocol of the computer, artifact by artifact; its verdicts come back with signs of life. */
+/** Measure this device: the protocol of the computer, artifact by artifact; verdicts come with its signs of life. */
 
 import * as computer from "./computer.ts";
 import { element, type Work } from "./elements.ts";

@@ -10,7 +10,7 @@ export interface Tiling {
   border: Border;
 }
 
-/** Reads rows top.. and columns left.. (may lie outside the photo), keeps rows y0..y1 and columns x0..x1 of the photo. */
+/** Reads rows top.. and columns left.. (may lie outside the photo); of the photo, keeps rows y0..y1, columns x0..x1. */
 export interface Tile {
   top: number;
   left: number;
