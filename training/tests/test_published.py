@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from training import import_published
 from training.checkpoint import Checkpoint
-from training.generators.dped import Dped
+from training.commandline import UserError
+from training.generators.dped import Dped, DpedConfig
 from training.generators.ppcn import PpcnStudent, PpcnTeacher
 from training.published import to_generator
 from training.tensorflow_checkpoint import PublishedError, TensorFlowCheckpoint, read_checkpoint
@@ -378,3 +379,13 @@ def test_the_real_ones(pocket_data: Path, path: str, kind: str, parameters: int,
     assert generator.name == kind and generator.parameter_count() == parameters
     # Every byte of the data files belongs to a variable whose checksum was verified.
     assert sum(values.nbytes for values in checkpoint.tensors.values()) == checkpoint.files[1].stat().st_size
+
+
+def test_thumbnail_changes_the_condition_alone() -> None:
+    generator = Dped(DpedConfig(channels=4, blocks=1))
+    smaller = import_published.with_thumbnail(generator, 64)
+    assert smaller.thumbnail_px == 64 and generator.thumbnail_px == 256
+    for name, weights in generator.state_dict().items():
+        assert torch.equal(smaller.state_dict()[name], weights)
+    with pytest.raises(UserError, match="16 to 512"):
+        import_published.with_thumbnail(generator, 8)
