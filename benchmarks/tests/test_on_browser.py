@@ -271,6 +271,10 @@ def test_enhancing_can_be_cancelled_and_done_again(measured: Measured) -> None:
 
 
 def test_it_fits_a_narrow_phone(measured: Measured) -> None:
+    measured.tab.evaluate("""() => {
+        document.querySelector('#model-choice').hidden = false;  // as with several models
+        document.querySelector('#model').options[0].textContent = 'a-name-that-is-longer-than-the-screen'.repeat(2);
+    }""")
     assert measured.tab.evaluate("() => document.documentElement.scrollWidth") <= 360
     small = "() => [...document.querySelectorAll('button, .button, select')].filter(e => e.offsetParent)"
     heights = measured.tab.evaluate(f"() => ({small})().map(e => e.getBoundingClientRect().height)")
