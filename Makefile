@@ -45,7 +45,7 @@ TRAIN := $(RUN) training/train.py --pairs $(DPED) --patch 64 --batch 24
 SEEDS := 0 1 3 4
 TAUGHT := --packed $(SEEDS:%=runs/taught-%)
 FINE_TUNE := $(TAUGHT) --packed-share 0.5 --preset structure --patch 64 --batch 24 --lr 6e-4 --steps 300 --init runs/pocket-taught --keep-initial 0.4
-EIGHT_BITS := $(RUN) training/quantize_aware.py --steps 600
+EIGHT_BITS := $(RUN) training/quantize_aware.py --steps 0
 # Freed memory is kept: fresh pages cost the teacher three times its arithmetic.
 releases: export MALLOC_MMAP_THRESHOLD_ = 1073741824
 releases: export MALLOC_TRIM_THRESHOLD_ = 2147483648
@@ -55,7 +55,7 @@ releases: $(VENV)/ready
 	$(TRAIN) $(TAUGHT) --packed-share 1 --preset scores --steps 18000 --validate-every 500 --out runs/pocket-taught
 	$(RUN) training/cross_validate.py --pairs $(DPED) --name pocket-iphone --beside $(PEERS) --out runs/folds -- $(FINE_TUNE)
 	$(RUN) training/train.py --pairs $(DPED) --all-pairs $(FINE_TUNE) --out runs/pocket-iphone
-	$(EIGHT_BITS) --checkpoint runs/pocket-iphone --pairs $(DPED) --out runs/8-bit/pocket-iphone
+	$(EIGHT_BITS) --checkpoint runs/pocket-iphone --pairs $(DPED) $(TAUGHT) --out runs/8-bit/pocket-iphone
 	$(TEACH) --patches 8000 --whole 0 --seed 2 --out runs/taught-patches
 	$(TRAIN) --packed runs/taught-patches --steps 1500 --out runs/pocket-patches-alone
 	$(RUN) training/simulate.py $(OTHER_PHOTOS) --attribution training/weights/pocket-clean-photos.csv --variants 3 --out runs/simulated
