@@ -75,8 +75,9 @@ export class MeasurePanel {
   private async giveUp(error: Error): Promise<void> {
     const cancelled = (error as CallError).cancelled === true;
     const sentence = cancelled ? "The measurement was cancelled on the page; no report is written." : error.message;
-    this.end(this.ended ?? sentence);
-    if (!(error instanceof computer.ConnectionError) && !this.ended) await computer.failed(sentence).catch(() => {});
+    const known = this.ended; // by the computer, too: it gave up, or it is gone
+    this.end(known ?? sentence);
+    if (!known && !(error instanceof computer.ConnectionError)) await computer.failed(sentence).catch(() => {});
   }
 
   private async signOfLife(): Promise<void> {
