@@ -109,7 +109,7 @@ def run_script(
 def tiny_tflite(tiny_checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     folder = tmp_path_factory.mktemp("tiny")
     tiny_checkpoint.save(folder / "tiny.safetensors")
-    given = ["--checkpoint", str(folder / "tiny.safetensors"), "--precision", "fp32", "--tile", "64"]
+    given = ["--checkpoint", str(folder / "tiny.safetensors"), "--precision", "fp32", "--tile", "64", "--judges", "2"]
     assert to_tflite.main([*given, "--out", str(folder)]) == 0
     return Artifact.load(folder / "tiny-tflite-fp32")
 
