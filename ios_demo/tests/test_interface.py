@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from conversion import to_coreml
 from conversion.artifact import Artifact, TensorSpec
@@ -31,7 +33,12 @@ def artifact(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     torch.manual_seed(0)
     checkpoint = Checkpoint(generators.build("pocket", POCKET).eval(), "Apache-2.0", name="small")
     checkpoint.save(folder / "small.safetensors")
+    for at in range(2):  # one to judge is enough here: fidelity is another test's
+        pixels = np.random.default_rng(at).integers(0, 256, (280, 280, 3), np.uint8)
+        (folder / "photos").mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(folder / "photos" / f"{at}.png")
     flags = ["--checkpoint", str(folder / "small.safetensors"), "--io", request.param]
+    flags += ["--photos", str(folder / "photos")]
     assert to_coreml.main([*flags, "--out", str(folder / "made"), "--allow-below-floor"]) == 0
     (made,) = (folder / "made").iterdir()
     return Artifact.load(made).verify()
