@@ -123,11 +123,11 @@ def per_px(report: Report) -> float:
 
 @pytest.mark.slow
 def test_a_committed_report_is_made_again(convert: Convert, folder: Path) -> None:
-    """dyn8 needs no photos to calibrate, so the artifact computes the same wherever it is made."""
+    """In fp32, which no photo calibrates, so the artifact computes the same wherever it is made."""
     (committed,) = [
-        report for report in load_reports(REPORTS) if report.stem == "pocket-clean-tflite-dyn8__emulated-cortex-a76"
+        report for report in load_reports(REPORTS) if report.stem == "pocket-clean-executorch-fp32__emulated-cortex-a76"
     ]
-    artifact = convert("pocket-clean", "tflite", "dyn8", committed.artifact.tile_px)
+    artifact = convert("pocket-clean", "executorch", "fp32", committed.artifact.tile_px)
     out = folder / "again"
     given = [str(artifact.folder), "--cpus", "cortex-a76", "--no-pictures", "--out", str(out)]
     assert on_emulator.main(given) == 0
