@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+WITHOUT_OUT = ["pocket-set-up-emulator"]  # what it makes is kept in the user's cache
 
 
 @pytest.mark.parametrize("command", SCRIPTS)
@@ -22,7 +23,7 @@ def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
         getattr(importlib.import_module(module), function)(["--help"])
     assert stopped.value.code == 0
     said = capsys.readouterr().out
-    assert said.startswith("usage: ") and "--out" in said
+    assert said.startswith("usage: ") and ("--out" in said or command in WITHOUT_OUT)
 
 
 @pytest.mark.slow
