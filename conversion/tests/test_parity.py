@@ -25,6 +25,7 @@ from training.generators.pocket import Pocket, PocketConfig
 pytestmark = pytest.mark.slow
 
 TOOLCHAINS: dict[Format, str] = {"executorch": "executorch", "tflite": "litert_torch", "coreml": "coremltools"}
+TARGETS: dict[Format, str] = {"executorch": "xnnpack", "tflite": "litert", "coreml": "ios17"}
 GENERATORS = ("pocket", "dped", "ppcn_student", "ppcn_teacher")
 
 
@@ -50,7 +51,7 @@ def converted(tmp_path: Path) -> Callable[..., Converted]:
         pytest.importorskip(TOOLCHAINS[kind])
         source = Source(checkpoint, tile_px)
         lowered = importlib.import_module(f"conversion.to_{kind}").CONVERTER.lower(
-            source, Form("fp32", "xnnpack"), tmp_path
+            source, Form("fp32", TARGETS[kind]), tmp_path
         )
         return Converted(source, lowered, open_engine(kind, tmp_path, lowered.entry_points))
 
