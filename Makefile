@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 NEEDED_DISK_GB := 12
 
-.PHONY: demo test lint results releases experiment alignment scale artifacts emulator emulator-reports android ios clean pins
+.PHONY: demo test slow-models slow-targets lint results releases experiment alignment scale artifacts emulator emulator-reports android ios clean pins
 .DELETE_ON_ERROR:
 
 # Train on the embedded sample, score, convert to three formats, measure on this machine and, where it can be emulated, on
@@ -149,7 +149,14 @@ ios:
 
 test: lint
 	$(RUN) -m pytest -m "not slow"
-	$(RUN) -m pytest -m slow
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=target slow-models slow-targets
+
+# Side by side, each with one thread: two that wait for each other on two cores cost more than they bring.
+slow-models slow-targets: export OMP_NUM_THREADS = 1
+slow-models:
+	env -u MAKEFLAGS $(RUN) -m pytest -m slow training conversion
+slow-targets:
+	env -u MAKEFLAGS $(RUN) -m pytest -m slow benchmarks android_demo ios_demo
 
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .
