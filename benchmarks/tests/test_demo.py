@@ -17,7 +17,7 @@ LEAST_GAIN_DB = 1.5
 def test_make_demo(repository: Path, tmp_path: Path) -> None:
     demo = tmp_path / "demo"
     command = ["make", "--no-print-directory", "--silent", "demo", f"DEMO={demo}"]
-    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, timeout=1500, check=False)
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, timeout=2400, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     page = Path(done.stdout.splitlines()[-1])
     assert page == demo / "page" / "index.html" and page.stat().st_size > 100_000
