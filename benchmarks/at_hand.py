@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,16 @@ from training.pairs import find_pairs
 from training.photos import read_folder
 
 TRAINED = Path("runs/pocket")  # where train.py without flags leaves its checkpoint
+
+
+def add_references(parser: argparse.ArgumentParser) -> None:
+    """Flags that name what artifacts are compared with, and on which photos."""
+    parser.add_argument("--checkpoint", action="append", default=[], metavar="NAME_OR_PATH",
+                        help="what the artifacts were made from, for the float reference; releases are found by "
+                        "themselves; give it once for each checkpoint")  # fmt: skip
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--photos", type=Path, metavar="DIR", help="photos to compare (default: the embedded sample)")
+    source.add_argument("--pairs", type=Path, metavar="DIR", help="photo pairs, of which the fidelity split is used")
 
 
 def find_references(artifacts: Sequence[Artifact], given: Sequence[str]) -> list[Checkpoint]:

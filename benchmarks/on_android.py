@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.adb import Adb, choose
-from benchmarks.at_hand import find_references, read_pairs, read_photos
+from benchmarks.at_hand import add_references, find_references, read_pairs, read_photos
 from benchmarks.bench import BenchError, Measurement, Photo, bench
 from benchmarks.device import Device, on_device
 from benchmarks.phone_state import conditions, cool_down, facts, is_emulated, state, thermal_state
@@ -35,12 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("artifacts", type=Path, nargs="+", metavar="ARTIFACT_FOLDER",
                         help="what to_executorch.py or to_tflite.py made")  # fmt: skip
     parser.add_argument("--serial", help="of the phone, as `adb devices` lists it (default: the only one)")
-    parser.add_argument("--checkpoint", action="append", default=[], metavar="NAME_OR_PATH",
-                        help="what the artifacts were made from, for the float reference; releases are found by "
-                        "themselves; give it once for each checkpoint")  # fmt: skip
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument("--photos", type=Path, metavar="DIR", help="photos to compare (default: the embedded sample)")
-    source.add_argument("--pairs", type=Path, metavar="DIR", help="photo pairs, of which the fidelity split is used")
+    add_references(parser)
     parser.add_argument("--threads", type=int, default=2, help="of the runtime (%(default)s)")
     parser.add_argument("--warm-up", type=int, default=3, metavar="N", help="runs that do not count (%(default)s)")
     parser.add_argument("--runs", type=int, default=20, help="timed runs per entry point (%(default)s)")

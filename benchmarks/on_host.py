@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.at_hand import find_references, read_pairs, read_photos
+from benchmarks.at_hand import add_references, find_references, read_pairs, read_photos
 from benchmarks.bench import BenchError, Measure, Measurement, Photo, Pixels, bench
 from benchmarks.report import Protocol, Target
 from benchmarks.verdict import what_fails
@@ -46,12 +46,7 @@ OLD_TFLITE = "tflite-runtime-2.14"
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="on_host.py", description="Artifacts -> reports, measured on this machine.")
     parser.add_argument("artifacts", type=Path, nargs="+", metavar="ARTIFACT_FOLDER", help="what a to_*.py made")
-    parser.add_argument("--checkpoint", action="append", default=[], metavar="NAME_OR_PATH",
-                        help="what the artifacts were made from, for the float reference; releases are found by "
-                        "themselves; give it once for each checkpoint")  # fmt: skip
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument("--photos", type=Path, metavar="DIR", help="photos to compare (default: the embedded sample)")
-    source.add_argument("--pairs", type=Path, metavar="DIR", help="photo pairs, of which the fidelity split is used")
+    add_references(parser)
     parser.add_argument("--threads", type=int, default=2, help="of the runtime (%(default)s)")
     parser.add_argument("--warm-up", type=int, default=3, metavar="N", help="runs that do not count (%(default)s)")
     parser.add_argument("--runs", type=int, default=20, help="timed runs per entry point (%(default)s)")
