@@ -32,7 +32,7 @@ MAX_PIXELS = 200_000_000  # decoding one to a file takes 0.6 GB of disk, to an a
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses twice this number before it decodes anything
 pillow_heif.register_heif_opener()
 pyvips.cache_set_max(0)  # the cache would keep files open, and show them as they were before they were replaced
-# Each of its threads holds buffers: 64 of them, one per core, add 180 MB to a 12 MP photo, and no speed.
+# Each of its threads holds buffers: 64 of them, one per core, add 180 MB to the peak for a 12 MP photo.
 pyvips.concurrency_set(min(pyvips.concurrency_get(), 4))
 logging.getLogger("pyvips").setLevel(logging.ERROR)  # what it warns of is raised, or forgiven below
 LOADERS = {

@@ -83,7 +83,7 @@ def teach(args: argparse.Namespace) -> Path:
 
 
 class Answers:
-    """The teachers' mean output, clamped, for a photo [H, W, 3]: detail of a random orientation, tone of the upright one.
+    """The teachers' mean output, clamped, for a photo [H, W, 3]: detail of a random orientation, tone of upright.
 
     A student that sees the answers in every orientation learns the mean over orientations, which has finer detail than
     any of them. Tone is best where the photo stands upright, as the teachers' own pairs did: so every answer gets the

@@ -21,11 +21,11 @@ from training.tiling import Tiling
 @dataclass(frozen=True)
 class PocketConfig:
     channels: int = 32
-    layers: int = 4
+    layers: int = 3
     factor: int = 4
     thumbnail_px: int = 64
     analyser_channels: int = 8
-    hidden: int = 48
+    hidden: int = 40
 
 
 END_SLOPE, SHOULDER_SLOPE, SHOULDER_OFFSET = 0.55, 0.1, 0.008
