@@ -17,7 +17,9 @@ demo: $(VENV)/ready
 	$(RUN) conversion/to_tflite.py --checkpoint $(DEMO)/pocket --out $(DEMO)/artifacts
 	$(RUN) conversion/to_coreml.py --checkpoint $(DEMO)/pocket --out $(DEMO)/artifacts
 	$(RUN) benchmarks/on_host.py $(DEMO)/artifacts/* --checkpoint $(DEMO)/pocket --whole-photos 12 48 --out $(DEMO)/reports
-	$(RUN) benchmarks/on_emulator.py $(DEMO)/artifacts/*-executorch-* $(DEMO)/artifacts/*-tflite-* --cpus cortex-a76 --checkpoint $(DEMO)/pocket --out $(DEMO)/reports || echo "the page goes without an emulated phone, for the reason above" >&2
+	if $(RUN) benchmarks/set_up_emulator.py; then \
+		$(RUN) benchmarks/on_emulator.py $(DEMO)/artifacts/*-executorch-* $(DEMO)/artifacts/*-tflite-* --cpus cortex-a76 --checkpoint $(DEMO)/pocket --out $(DEMO)/reports; \
+	else echo "the page goes without an emulated phone, for the reason above" >&2; fi
 	$(RUN) benchmarks/render.py $(DEMO)/reports --quality $(DEMO)/quality/quality.json --training $(DEMO)/pocket --out $(DEMO)/page
 
 # The figures of README.md, from the real pairs and published weights in $(POCKET_DATA). Training takes an hour.

@@ -27,7 +27,7 @@ MAX_THREADS = 4  # each needs memory for a tile
 
 
 class Engine(Protocol):
-    """Runs the two entry points of a model; all arrays float32, images [1, 3, H, W] RGB in [0, 1]."""
+    """Runs the two entry points of a model; all arrays float32, images [1, 3, H, W] RGB in [0, 1], with any strides."""
 
     def analyze(self, thumbnail: Array) -> tuple[Array, ...]: ...
 
@@ -94,7 +94,8 @@ def enhance_tiles(
     """
 
     def enhance(tile: Tile) -> int:
-        enhanced = from_planes(engine.enhance(to_planes(read(tile)), condition))[tile.kept_in_tile]
+        planes = read(tile).transpose(2, 0, 1)[None]  # a view: engines that take NHWC turn it back, and nothing is copied
+        enhanced = from_planes(engine.enhance(planes, condition))[tile.kept_in_tile]
         keep(tile, enhanced.clip(0, 1))
         return enhanced.shape[0] * enhanced.shape[1]
 
@@ -124,7 +125,8 @@ class TorchEngine:
     @torch.inference_mode()
     def enhance(self, tile: Array, condition: tuple[Array, ...]) -> Array:
         given = [torch.from_numpy(part).to(self.device) for part in condition]
-        return self.generator.enhance(torch.from_numpy(tile).to(self.device), *given).cpu().numpy()
+        planes = torch.from_numpy(np.ascontiguousarray(tile)).to(self.device)
+        return self.generator.enhance(planes, *given).cpu().numpy()
 
     def exact_condition(self, photo: Array) -> tuple[Array, ...]:
         """The condition of the whole photo; for generators without statistics, `analyze` of the thumbnail."""

@@ -60,7 +60,7 @@ def to_layout(array: Array, spec: TensorSpec) -> Tensor:
 
 
 def from_layout(array: Tensor, spec: TensorSpec) -> Array:
-    """The inverse of `to_layout`.
+    """The inverse of `to_layout`; of float outputs, a view.
 
     Raises:
         ValueError: not the shape that the manifest promises.
@@ -68,7 +68,7 @@ def from_layout(array: Tensor, spec: TensorSpec) -> Array:
     if array.shape != spec.shape:
         raise ValueError(f"{spec.name} must be {list(spec.shape)}, not {list(array.shape)}")
     turned = np.asarray(array.transpose(0, 3, 1, 2) if spec.layout == "NHWC" else array, np.float32)
-    return np.ascontiguousarray(turned / np.float32(255) if spec.dtype == "uint8" else turned)
+    return turned / np.float32(255) if spec.dtype == "uint8" else turned
 
 
 def open_engine(

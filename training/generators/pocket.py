@@ -2,7 +2,7 @@
 
 The analyser looks at the thumbnail and predicts a quadratic colour transform and a feature modulation; the
 tile network adds detail with a few 3x3 convolutions on factor x factor cells. Only operations that
-ExecuTorch XNNPACK, LiteRT XNNPACK and Core ML take in one piece (training/generators/README.md says which fail).
+ExecuTorch XNNPACK, LiteRT XNNPACK and Core ML take in one piece (conversion/README.md says which fail).
 """
 
 from __future__ import annotations
