@@ -1,12 +1,14 @@
 """python benchmarks/readme.py
 
-Renders the tables of README.md from result files. A block stands between `<!-- FILE -->` and `<!-- end -->`: a `.md`
-file is put there as it is, a `log.jsonl` of train.py as a table of its curve.
+Fills the blocks of the READMEs from the paths that they name, so that no figure and no list of files is typed by hand.
+A block lies between the comments `PATH` and `end`: a `.md` file is put there as it is, a `log.jsonl` of train.py as a
+table of its curve, a folder (`training/`) as a line for each of its Python files, from their docstrings.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import re
 from collections.abc import Sequence
@@ -16,8 +18,10 @@ from typing import Any
 from training.commandline import UserError, run
 from training.files import write_text
 
-BLOCK = re.compile(r"(?<=<!-- )(?P<file>[\w./-]+\.(?:md|jsonl))( -->\n)(?P<old>.*?)(?=<!-- end -->)", re.DOTALL)
+READMES = [Path("README.md"), *(Path(folder) / "README.md" for folder in ("training", "conversion", "benchmarks"))]
+BLOCK = re.compile(r"(?<=<!-- )(?P<path>[\w./-]+\.(?:md|jsonl)|[\w/]+/)( -->\n)(?P<old>.*?)(?=<!-- end -->)", re.DOTALL)
 CURVE_ROWS = 10
+LINE_LETTERS = 110  # of what is said of a file
 
 
 def render(text: str, root: Path) -> str:
@@ -28,15 +32,36 @@ def render(text: str, root: Path) -> str:
     """
 
     def fill(block: re.Match[str]) -> str:
-        file = root / block["file"]
+        path = root / block["path"]
         try:
-            content = file.read_text(encoding="utf-8")
-            table = content if file.suffix == ".md" else curve([json.loads(line) for line in content.splitlines()])
+            content = files(path) if block["path"].endswith("/") else path.read_text(encoding="utf-8")
+            if path.suffix == ".jsonl":
+                content = curve([json.loads(line) for line in content.splitlines()])
         except (OSError, ValueError, KeyError) as error:
-            raise UserError(f"{file}: no table can be made of it ({error}); run `make results`") from error
-        return f"{block['file']}{block[2]}\n{table.strip()}\n\n"
+            raise UserError(f"{path}: no table can be made of it ({error}); run `make results`") from error
+        return f"{block['path']}{block[2]}\n{content.strip()}\n\n"
 
     return BLOCK.sub(fill, text)
+
+
+def files(folder: Path) -> str:
+    """A line for each Python file of a folder: its name and the first sentence about it."""
+    names = [path for path in sorted(folder.glob("*.py")) if path.stem != "__init__" or about(path)]
+    if not names:
+        raise FileNotFoundError("no Python file in it")
+    width = max(len(path.name) for path in names)
+    lines = [f"{path.name:{width}}  {about(path)}".rstrip() for path in names]
+    return "\n".join(["```text", f"{folder.name}/", *(f"  {line}" for line in lines), "```"])
+
+
+def about(path: Path) -> str:
+    """What a file's docstring opens with, a command left out: the most of its first sentence that fits a line."""
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    described = re.sub(r"^(python [^\n]*?(: |\n+|$))+", "", docstring).split("\n\n")[0]
+    sentence = re.split(r"(?<=[\w)`])\.( |$)", " ".join(described.split()))[0].removesuffix(":")
+    ends = [match.start() for match in re.finditer("[:;] ", sentence)]
+    fitting = [end for end in [*ends, len(sentence)] if end <= LINE_LETTERS]
+    return sentence[:1].upper() + sentence[1 : max(fitting, default=min([*ends, len(sentence)]))]
 
 
 def curve(rows: Sequence[dict[str, Any]]) -> str:
@@ -65,10 +90,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="readme.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, default=Path("README.md"), help="the file to fill (default: %(default)s)")
+    parser.add_argument("--out", type=Path, nargs="+", default=READMES, metavar="FILE",
+                        help="what to fill; paths in it start at the current folder (default: all READMEs)")  # fmt: skip
 
     def body(args: argparse.Namespace) -> Path:
-        return write_text(args.out, render(args.out.read_text(encoding="utf-8"), args.out.resolve().parent))
+        filled = {path: render(path.read_text(encoding="utf-8"), Path()) for path in args.out}
+        for path, text in filled.items():
+            write_text(path, text)
+        return Path(args.out[0])
 
     return run(parser, body, argv)
 

@@ -1,4 +1,4 @@
-"""The README's tables are what its result files say, and its words agree with the tree."""
+"""The READMEs' tables are what their files say, their lists are what is there, and their words agree with the tree."""
 
 from __future__ import annotations
 
@@ -10,37 +10,65 @@ import pytest
 
 from benchmarks import readme
 
-
-def test_tables_are_those_of_the_result_files(repository: Path) -> None:
-    text = (repository / "README.md").read_text()
-    assert len(readme.BLOCK.findall(text)) >= 4
-    assert readme.render(text, repository) == text, (
-        "run `make results`, or benchmarks/readme.py after changing a result"
-    )
+PAGES = [*map(str, readme.READMES), "CONTRIBUTING.md", "android_demo/README.md", "ios_demo/README.md"]
+MADE = ("android_demo/build", "ios_demo/Models")  # by commands, and not part of the repository
 
 
-def test_blocks_are_filled_and_filled_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "a.md").write_text("| x |\n")
+@pytest.mark.parametrize("page", readme.READMES, ids=str)
+def test_blocks_are_what_their_files_say(repository: Path, page: Path) -> None:
+    text = (repository / page).read_text()
+    assert readme.BLOCK.search(text)
+    assert readme.render(text, repository) == text, "run benchmarks/readme.py after a change"
+
+
+def test_blocks_are_filled_and_filled_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.md").write_text("| x |\n")
     fixed = {"identity_psnr_mean_of_images_db": 9}
     rows = [
         {"step": k, "minutes": k / 2, "psnr_mean_of_images_db": 10 + k, "loss": {"l1": 1 / k}, **fixed}
         for k in range(1, 40)
     ]
-    (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    page = tmp_path / "README.md"
+    Path("log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    page = Path("README.md")
     page.write_text("before\n<!-- a.md -->\nold\n<!-- end -->\nbetween\n<!-- log.jsonl -->\n<!-- end -->\nafter\n")
     assert readme.main(["--out", str(page)]) == 0
     once = page.read_text()
     assert "old" not in once and "| x |" in once and "| 20 | 39 | 49.00 | 0.02564 |" in once
     assert once.count("\n| ") == 1 + 1 + readme.CURVE_ROWS
     assert readme.main(["--out", str(page)]) == 0 and page.read_text() == once
-    (tmp_path / "a.md").unlink()
+    Path("a.md").unlink()
     assert readme.main(["--out", str(page)]) == 1
     assert "a.md: no table can be made of it" in capsys.readouterr().err
     assert page.read_text() == once
 
 
-def test_paths_that_the_readme_names_exist(repository: Path) -> None:
-    text = (repository / "README.md").read_text()
-    named = set(re.findall(r"\b(?:training|conversion|benchmarks)/[\w./-]*\w", text))
-    assert not sorted(name for name in named if not (repository / name).exists())
+def test_a_folder_is_a_line_for_each_file(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    docstrings = {
+        "__init__": "",
+        "script": "python folder/script.py FILE\n\nMakes a thing: quickly, and well. And more.\n\nYet more.",
+        "process": "python -m folder.process: runs it apart.",
+        "plain": f"What all share: {'much ' * 30}",
+    }
+    for name, text in docstrings.items():
+        (tmp_path / "folder" / f"{name}.py").write_text(f'"""{text}"""\n')
+    assert readme.render("<!-- folder/ -->\n<!-- end -->", tmp_path).splitlines()[2:-2] == [
+        "```text",
+        "folder/",
+        "  plain.py    What all share",
+        "  process.py  Runs it apart",
+        "  script.py   Makes a thing: quickly, and well",
+        "```",
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_paths_that_a_page_names_exist(repository: Path, page: str) -> None:
+    text = re.sub(r"```diff.*?```", "", (repository / page).read_text(), flags=re.DOTALL)
+    named = set(re.findall(r"(?<![\w/.])(?:training|conversion|benchmarks|android_demo|ios_demo)/[\w./-]*\w", text))
+    linked = {(repository / page).parent / link for link in re.findall(r"\]\(([\w./-]+)(?:#[\w-]+)?\)", text)}
+    absent = [name for name in sorted(named) if not (repository / name).exists() and not name.startswith(MADE)]
+    assert not absent + [str(path) for path in linked if not path.exists()]
