@@ -26,7 +26,7 @@ from training import metrics
 from training.checkpoint import Checkpoint
 from training.commandline import UserError
 from training.enhancer import TorchEngine
-from training.files import replacing
+from training.files import locked, replacing
 from training.photos import from_samples
 from training.tiling import to_uint8
 
@@ -135,13 +135,14 @@ def bench(
         pictures=(),
     )
     report = replace(report, verdict=judge(report))
-    pictures = [
-        write_pictures(folder, f"{report.stem}/{at}", *shown)
-        for at, shown in enumerate(zip(photos, measurement.outputs, references, strict=True))
-        if with_pictures
-    ]
-    report = replace(report, pictures=tuple(pictures))
-    report.save(folder)
+    with locked(folder, wait=True):  # so that report and pictures are of one run
+        pictures = [
+            write_pictures(folder, f"{report.stem}/{at}", *shown)
+            for at, shown in enumerate(zip(photos, measurement.outputs, references, strict=True))
+            if with_pictures
+        ]
+        report = replace(report, pictures=tuple(pictures))
+        report.save(folder)
     return report
 
 

@@ -16,7 +16,6 @@ import logging
 import platform
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -33,6 +32,7 @@ from conversion.artifact import Artifact, ArtifactError, Manifest
 from conversion.runtimes.tflite_old import REQUIREMENTS, OldRuntimeError, TfliteOldEngine, environment
 from training.commandline import run
 from training.enhancer import enhance_photo, to_planes
+from training.files import workspace
 from training.photos import from_samples
 from training.tiling import Tiling, plan, read_tile, thumbnail
 
@@ -74,8 +74,8 @@ def body(args: argparse.Namespace) -> Path:
     photos = read_photos(args.photos) if args.photos else read_pairs(args.pairs)
     protocol = Protocol(args.warm_up, args.runs, args.threads, cool_down_s=0.0)
     failed: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="pocket-dslr-") as folder:
-        whole_photos = wanted(args.whole_photos, Path(folder))
+    with workspace() as folder:
+        whole_photos = wanted(args.whole_photos, folder)
         for artifact, reference in zip(artifacts, references, strict=True):
             log.info("%s: %d photos", artifact.manifest.name, len(photos))
             for target, measure_it in ways(artifact, args, whole_photos):
@@ -121,8 +121,7 @@ def measure(
     """
     manifest = artifact.manifest
     evaluated = manifest.format == "coreml" and compute_unit is None
-    with tempfile.TemporaryDirectory(prefix="pocket-dslr-") as name:
-        folder = Path(name)
+    with workspace() as folder:
         request = {
             "artifact": str(artifact.folder.resolve()),
             "photos": len(photos),

@@ -11,7 +11,6 @@ import logging
 import re
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -40,7 +39,7 @@ from conversion.model_card import model_card
 from conversion.runtimes import open_artifact, open_engine
 from conversion.sensitivity import BITS, in_words, sensitivity
 from training.checkpoint import Checkpoint
-from training.files import write_text
+from training.files import locked, write_text
 from training.photos import from_samples
 
 TILE_PX = 256
@@ -204,25 +203,30 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
     Raises:
         ArtifactError: something else than an artifact lies at `path`.
+        LockedError: another process is making the same artifact.
     """
     if path.exists() and not (path / MANIFEST).is_file():
         raise ArtifactError(f"{path}: exists and is not an artifact; move it away or choose another --out")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    workspace = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    workspace = path.parent / f".{path.name}.part"
     new, old = workspace / "new", workspace / "old"
-    try:
-        new.mkdir()
-        yield new
-        if path.exists():
-            path.rename(old)
+    with locked(workspace):
+        if old.exists() and not path.exists():  # a process was killed between its two renamings
+            old.rename(path)
+        for left in (new, old):
+            shutil.rmtree(left, ignore_errors=True)
         try:
-            new.rename(path)
-        except OSError:
-            if old.exists():
-                old.rename(path)
-            raise
-    finally:
-        shutil.rmtree(workspace)
+            new.mkdir()
+            yield new
+            if path.exists():
+                path.rename(old)
+            try:
+                new.rename(path)
+            except OSError:
+                if old.exists():
+                    old.rename(path)
+                raise
+        finally:
+            shutil.rmtree(workspace)
 
 
 def _write_manifest(

@@ -7,9 +7,7 @@ multiply integers.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from coremltools import models, optimize
@@ -22,6 +20,7 @@ from conversion.palettes import with_palettes
 from conversion.runtimes import to_layout
 from conversion.runtimes.mil import MilProgram
 from conversion.runtimes.mil_calibration import Range, ranges
+from training.files import workspace
 from training.generators.base import Generator
 
 PALETTE_BITS: Mapping[Precision, int] = {"pal6": 6, "pal4": 4}
@@ -140,8 +139,8 @@ def calibrated(program: Any, source: Source, point: EntryPoint) -> dict[str, Ran
     """The range of every tensor of enhance over all samples of `source.calibration`."""
     if source.calibration is None:
         raise ConversionError("w8a8 needs photos to find ranges on, and there are none")
-    with tempfile.TemporaryDirectory() as folder:
-        package = Path(folder) / point.file
+    with workspace() as folder:
+        package = folder / point.file
         program.save(str(package))
         evaluator = MilProgram.load(package, point.function)
     given = ((sample.tile, *sample.condition) for sample in source.calibration.samples)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +19,7 @@ from conversion.convert import convert, make_parser
 from conversion.export import ConversionError, Converter, EnhanceForExport, Form, Lowered, Source, toolchain
 from conversion.tflite_pocket import PocketAnalyze, PocketEnhance
 from training.commandline import run
+from training.files import workspace
 from training.generators.pocket import Pocket
 
 MODEL = "model.tflite"
@@ -108,9 +108,9 @@ def float_model(source: Source) -> bytes:
     for point in reversed(points):  # enhance comes first: it is what a runtime without signatures finds
         module = ByName(modules[point.name], point).eval()
         converter = converter.signature(point.name, module, sample_kwargs=feeds(point, examples[point.name]))
-    with TemporaryDirectory() as folder:
-        converter.convert().export(f"{folder}/{MODEL}")
-        return Path(folder, MODEL).read_bytes()
+    with workspace() as folder:
+        converter.convert().export(str(folder / MODEL))
+        return (folder / MODEL).read_bytes()
 
 
 def feeds(point: EntryPoint, tensors: Sequence[Tensor]) -> dict[str, Tensor]:

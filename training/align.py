@@ -26,6 +26,7 @@ from tqdm import tqdm
 from training.aligned_pair import SUFFIXES, Record, Settings, align_pair, record_of
 from training.commandline import UserError, log, run
 from training.decoding import printable
+from training.files import locked
 from training.pairing import Shots, Unpaired, by_name, by_time
 from training.pairs import DSLR_FOLDER
 from training.patch_set import MANIFEST, PAIRS, publish
@@ -73,11 +74,16 @@ def check(args: argparse.Namespace) -> None:
 
 def align(args: argparse.Namespace) -> Path:
     check(args)
-    settings = Settings(args.name, args.patch, args.min_correlation, args.format)
-    root = args.out / args.name
-    folder = root / PAIRS
     pairs, unpaired = find(args)
-    folder.mkdir(parents=True, exist_ok=True)
+    root = args.out / args.name
+    with locked(root):
+        return align_all(args, pairs, unpaired, root)
+
+
+def align_all(args: argparse.Namespace, pairs: list[Shots], unpaired: Unpaired, root: Path) -> Path:
+    settings = Settings(args.name, args.patch, args.min_correlation, args.format)
+    folder = root / PAIRS
+    folder.mkdir(exist_ok=True)
 
     records: dict[str, Record] = {}
     for shots in pairs:

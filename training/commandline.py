@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the user's share of it, what a file may have
 log = logging.getLogger("pocket")
 
 
@@ -25,7 +26,7 @@ def run(parser: argparse.ArgumentParser, body: Callable[[argparse.Namespace], Pa
     except UserError as error:
         return _fail(parser, str(error))
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in FULL:
             return _fail(parser, f"{error.filename or 'the disk'}: no space left; free some or choose another --out")
         if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
             return _fail(parser, f"{error.filename}: {error.strerror}; choose a path that you can write to and read")

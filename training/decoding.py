@@ -6,7 +6,6 @@ Formats that libvips does not know, HEIC among them, are decoded in memory by Pi
 
 from __future__ import annotations
 
-import errno
 import io
 import logging
 import mmap
@@ -23,7 +22,7 @@ import pillow_heif
 import pyvips
 from PIL import ExifTags, Image, ImageCms
 
-from training.commandline import UserError
+from training.commandline import FULL, UserError
 from training.raster import Raster, Samples
 from training.tiling import STRIP_ROWS
 
@@ -164,7 +163,7 @@ def decode(path: Path, draw: Callable[[OpenPhoto], T]) -> T:
     except FileNotFoundError as error:
         raise PhotoError(f"{printable(path)}: no such file") from error
     except Exception as error:  # decoders raise anything at all on a broken file
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        if isinstance(error, OSError) and error.errno in FULL:
             raise  # `draw` has filled the disk
         reason = printable(" ".join(str(error).split())).partition(" <_io")[0] or type(error).__name__
         remedy = "export it as JPEG" if path.suffix.lower() == ".dng" else "replace or remove it"

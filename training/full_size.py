@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from training.decoding import decode
 from training.encoding import encoder, fitting, write_samples
 from training.enhancer import TILE_PX, Array, Enhancer, TorchEngine, blend, check_strength, enhance_tiles, to_planes
+from training.files import workspace
 from training.photos import from_samples, to_samples
 from training.raster import Raster
 from training.tiling import ThumbnailSums, Tile
@@ -51,9 +51,8 @@ def enhance_file(
     """
     check_strength(strength)
     encoder(target)  # refuses before the work
-    target.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix=".enhancing-", dir=target.parent)))
+        folder = stack.enter_context(workspace(target.parent, ".enhancing-"))
         photo, exif, notes = decode(
             source, lambda opened: (opened.to_raster(folder / "photo"), opened.exif, opened.notes)
         )

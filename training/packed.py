@@ -8,6 +8,7 @@ simulated phone). shards.py holds the same for sets that outgrow one disk.
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.commandline import UserError
-from training.files import sha256, write_text
+from training.files import locked, sha256, write_text
 
 Pixels = npt.NDArray[np.uint8]
 FACTS = "facts.json"
@@ -52,11 +53,16 @@ class Packed:
 
 
 class Writer:
-    """Puts samples into arrays on disk; `save` makes the folder valid by writing its facts last."""
+    """Puts samples into arrays on disk; `save` makes the folder valid by writing its facts last.
+
+    Raises:
+        LockedError: another process is writing there.
+    """
 
     def __init__(self, count: int, patch_px: int, thumbnail_px: int, folder: Path):
         self.folder, self.count, self.used = folder, count, 0
-        folder.mkdir(parents=True, exist_ok=True)
+        self._held = ExitStack()
+        self._held.enter_context(locked(folder))
         (folder / FACTS).unlink(missing_ok=True)
         sides = {"thumbnail": thumbnail_px, "phone": patch_px, "dslr": patch_px}
         self.arrays = {
@@ -80,6 +86,7 @@ class Writer:
             hashes[name] = sha256(self.folder / f"{name}.npy")
         text = json.dumps({**facts, "samples": self.used, "sha256": hashes}, indent=2) + "\n"
         write_text(self.folder / FACTS, text)
+        self._held.close()
         return self.folder
 
 

@@ -26,7 +26,7 @@ from PIL import Image
 
 from training.commandline import UserError
 from training.decoding import printable
-from training.files import replacing, sha256, write_text
+from training.files import locked, replacing, sha256, write_text
 from training.packed import FACTS, REMEDY, Packed, PackedError
 from training.packed import load as load_arrays
 
@@ -41,27 +41,28 @@ def write_shards(samples: Iterable[Sample], folder: Path, shard_bytes: int, fact
 
     Raises:
         UserError: the package webdataset is absent.
+        LockedError: another process is writing there.
     """
     try:
         from webdataset import TarWriter
     except ImportError:
         raise UserError("shards need the package webdataset; install pocket-dslr[shards]") from None
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / FACTS).unlink(missing_ok=True)
-    shards: list[dict[str, Any]] = []
-    coming, total = iter(samples), 0
-    sample = next(coming, None)
-    while sample is not None:
-        path = folder / f"samples-{len(shards):06d}.tar"
-        count = 0
-        with replacing(path) as temporary, TarWriter(str(temporary), encoder=False, mtime=0) as tar:
-            while sample is not None and (not count or temporary.stat().st_size < shard_bytes):
-                phone, dslr, small = (_png(pixels) for pixels in sample)
-                tar.write({"__key__": f"{total:09d}", "dslr.png": dslr, "phone.png": phone, "thumbnail.png": small})
-                count, total = count + 1, total + 1
-                sample = next(coming, None)
-        shards.append({"url": path.name, "samples": count, "sha256": sha256(path)})
-    write_text(folder / FACTS, json.dumps({**facts, "samples": total, "shards": shards}, indent=2) + "\n")
+    with locked(folder):
+        (folder / FACTS).unlink(missing_ok=True)
+        shards: list[dict[str, Any]] = []
+        coming, total = iter(samples), 0
+        sample = next(coming, None)
+        while sample is not None:
+            path = folder / f"samples-{len(shards):06d}.tar"
+            count = 0
+            with replacing(path) as temporary, TarWriter(str(temporary), encoder=False, mtime=0) as tar:
+                while sample is not None and (not count or temporary.stat().st_size < shard_bytes):
+                    phone, dslr, small = (_png(pixels) for pixels in sample)
+                    tar.write({"__key__": f"{total:09d}", "dslr.png": dslr, "phone.png": phone, "thumbnail.png": small})
+                    count, total = count + 1, total + 1
+                    sample = next(coming, None)
+            shards.append({"url": path.name, "samples": count, "sha256": sha256(path)})
+        write_text(folder / FACTS, json.dumps({**facts, "samples": total, "shards": shards}, indent=2) + "\n")
     return folder
 
 

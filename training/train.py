@@ -13,10 +13,12 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import cast
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
@@ -28,7 +30,7 @@ from training import fine_tuning, generators, resume
 from training.batches import Batches, Timed
 from training.checkpoint import Checkpoint, CheckpointError, load_tensors, save_tensors
 from training.commandline import UserError, log, run
-from training.files import write_text
+from training.files import locked, write_text
 from training.generators.base import Generator
 from training.pairs import find_pairs, fold_of, parse_fold, usable
 from training.processes import make_fabric
@@ -91,7 +93,6 @@ def train(args: argparse.Namespace) -> Path:
         args.init, args.out = args.finetune, args.out or Path("runs") / f"{Path(args.finetune).stem}-finetuned"
     out: Path = args.out or Path("runs") / args.generator
     preset: str = args.preset or ("pixel" if args.generator == "pocket" else "code")
-    out.mkdir(parents=True, exist_ok=True)
 
     for flag in ("packed_share", "keep_initial"):
         if not 0 <= getattr(args, flag) <= 1:
@@ -99,6 +100,12 @@ def train(args: argparse.Namespace) -> Path:
     if args.finetune and not args.pairs:
         raise UserError("--finetune needs --pairs: a folder that align.py made, or one with <phone>/ and canon/")
     fabric = make_fabric(args.accelerator, args.precision, args.batch)
+    with locked(out) if fabric.is_global_zero else nullcontext():
+        return learn(args, out, preset, fabric)
+
+
+def learn(args: argparse.Namespace, out: Path, preset: str, fabric: Fabric) -> Path:
+    """In a folder that nobody else writes to. Returns the checkpoint."""
     first = fabric.is_global_zero  # of the processes: it validates and writes
     splits = find_pairs(args.pairs, args.phone, args.seed)
     if args.fold:
