@@ -20,7 +20,7 @@ from training.tiling import Tiling
 
 @dataclass(frozen=True)
 class PocketConfig:
-    channels: int = 32
+    channels: int = 24
     layers: int = 3
     factor: int = 4
     thumbnail_px: int = 64
