@@ -6,8 +6,10 @@ in the middle. So every command ends with a line that only its own shell can wri
 
 from __future__ import annotations
 
+import resource
 import secrets
 import shlex
+import signal
 import subprocess
 import threading
 import time
@@ -19,6 +21,9 @@ from training.commandline import UserError
 
 CALL_S_MAX = 600
 CONNECT_S_MAX = 20
+LINE_MAX = 2**16  # characters; a longer line comes in pieces
+OUTPUT_MAX = 2**24
+SHOWN_MAX = 300
 STATES = {  # of `adb devices` -> why it cannot be used, and what to do
     "unauthorized": "has not authorized this computer; unlock it and accept the question on its screen",
     "authorizing": "has not authorized this computer yet; unlock it and accept the question on its screen",
@@ -65,11 +70,12 @@ class Adb:
         """Standard output of a script in the device's shell; `on_line` gets each line as it comes.
 
         Raises:
-            AdbError: the script failed, or the connection broke before its end.
+            AdbError: the script failed or never ends, or the connection broke before its end.
         """
         end = f"end-{secrets.token_hex(8)}"
         command = [*self.command, "-s", self.serial, "shell", f"( {script}\n); echo {end} $?"]
         lines: list[str] = []
+        said = 0
         code = None
         with subprocess.Popen(
             command,
@@ -81,15 +87,20 @@ class Adb:
         ) as process:
             assert process.stdout and process.stderr
             watch = _Watchdog(process, timeout_s)
-            for line in process.stdout:
+            while line := process.stdout.readline(LINE_MAX):
+                said += len(line)
+                if said > OUTPUT_MAX:
+                    process.kill()
+                    raise AdbError(f"device {self.serial!r}: the command says more than {OUTPUT_MAX >> 20} MB, which "
+                                   "no runner does; start the device anew and run it again")  # fmt: skip
                 words = line.split()
-                if words[:1] == [end] and len(words) == 2:
+                if words[:1] == [end] and len(words) == 2 and words[1].isdecimal():
                     code = int(words[1])
                     continue
                 lines.append(line)
                 if on_line:
                     on_line(line.rstrip("\r\n"))
-            errors = process.stderr.read().strip().splitlines()
+            errors = process.stderr.read(OUTPUT_MAX).strip().splitlines()
             watch.stop()
         if code is None:
             require_usable(self.command, self.serial)
@@ -97,7 +108,8 @@ class Adb:
             raise AdbError(f"device {self.serial!r}: the command {why}"
                            f"{_said(errors)}; check the cable or the network and run it again")  # fmt: skip
         if code:
-            raise AdbError(f"device {self.serial!r}: {(errors or lines or ['the command said nothing'])[-1].strip()}"
+            last = printable((errors or lines or ["the command said nothing"])[-1])
+            raise AdbError(f"device {self.serial!r}: {last}"
                            f" (exit code {code}){_disk(errors)}")  # fmt: skip
         return "".join(lines)
 
@@ -111,13 +123,19 @@ class Adb:
         if process.returncode:
             self._fail("cannot be written to", process)
 
-    def pull(self, remote: str, path: Path) -> None:
+    def pull(self, remote: str, path: Path, most_bytes: int) -> None:
         """Copy a file of the device.
 
+        Args:
+            most_bytes: what it may have; more is not written, however much the device sends.
+
         Raises:
-            AdbError: it is not there, or cannot be copied whole.
+            AdbError: it is not there, is larger, or cannot be copied whole.
         """
-        process = self._call(["pull", remote, _local(path)])
+        process = self._call(["pull", remote, _local(path)], most_bytes=most_bytes)
+        if process.returncode in (-signal.SIGXFSZ, 128 + signal.SIGXFSZ):
+            raise AdbError(f"device {self.serial!r}: {remote} has more than the {most_bytes} bytes that belong in it; "
+                           "run it again")  # fmt: skip
         if process.returncode:
             self._fail("cannot be read from", process)
 
@@ -127,11 +145,18 @@ class Adb:
         said = [line for line in said if "error" in line][:1] or said  # others follow from the first
         raise AdbError(f"device {self.serial!r}: {what}{_said(said)}{_disk(said)}")
 
-    def _call(self, arguments: Sequence[str], addressed: bool = True) -> subprocess.CompletedProcess[str]:
+    def _call(
+        self, arguments: Sequence[str], addressed: bool = True, most_bytes: int | None = None
+    ) -> subprocess.CompletedProcess[str]:
         device = ["-s", self.serial] if addressed else []
+
+        def limit() -> None:
+            if most_bytes is not None:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+
         try:
             return subprocess.run([*self.command, *device, *arguments], capture_output=True, text=True,
-                                  errors="replace", timeout=CALL_S_MAX, check=False)  # fmt: skip
+                                  errors="replace", timeout=CALL_S_MAX, check=False, preexec_fn=limit)  # fmt: skip
         except subprocess.TimeoutExpired:
             raise AdbError(f"device {self.serial!r}: adb {arguments[0]} did not end within {CALL_S_MAX} s; "
                            "check the cable or the network and run it again") from None  # fmt: skip
@@ -211,7 +236,12 @@ def _local(path: Path) -> str:
 
 
 def _said(lines: Sequence[str]) -> str:
-    return f" ({lines[-1].strip()})" if lines else ""
+    return f" ({printable(lines[-1])})" if lines else ""
+
+
+def printable(text: str) -> str:
+    """What a device says, fit for one line: it may be anything."""
+    return "".join(c if c.isprintable() else " " for c in text).strip()[:SHOWN_MAX]
 
 
 def _disk(lines: Sequence[str]) -> str:

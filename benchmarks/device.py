@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import re
 import secrets
 import shutil
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,29 +19,30 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from benchmarks.adb import Adb, AdbError, quote
-from benchmarks.bench import Array, Measurement, Photo
-from benchmarks.latency import percentile
-from benchmarks.measured import InstructionCount, Instructions, Sustained, Thermal
+from benchmarks.bench import Measurement, Photo
+from benchmarks.device_results import (
+    TEXT_BYTES_MAX,
+    DeviceError,
+    outputs_bytes,
+    read_instructions,
+    read_outputs,
+    read_result,
+    tiles_of,
+)
+from benchmarks.measured import Sustained, Thermal
 from benchmarks.report import Protocol
 from benchmarks.runner.build import LOADER, RUNNER, RUNTIMES, bundle
-from conversion.artifact import Artifact, Manifest
-from conversion.runtimes import from_layout
-from training.enhancer import from_planes
-from training.tiling import Tile, Tiling, plan, read_tile, thumbnail
+from conversion.artifact import Artifact
+from training.tiling import read_tile, thumbnail
 
 HOME = "/data/local/tmp"  # where adb may write, and run what it wrote
 ABI = "arm64-v8a"
-MARKS = {1: "analyze", 2: "enhance"}  # as in runner/main.cpp
 COUNTER = "/opt/libinstructions.so"  # on the emulated phone
 MODEL = "model"  # a plain name, whatever it is called here
 WINDOW_S = 10.0
 SLACK_S = 600.0  # beyond a sustained run: pushing nothing, warm-up, runs, photos
 
 log = logging.getLogger(__name__)
-
-
-class DeviceError(AdbError):
-    """The runner cannot do its job on this device; the message says why and what to do."""
 
 
 @contextmanager
@@ -102,8 +103,8 @@ class Device:
         states: list[Thermal | None] = []
 
         def on_line(line: str) -> None:
-            if line.startswith("window "):
-                log.info("  %.1f ms per tile", 1e3 * float(line.split()[1]))
+            if window := re.fullmatch(r"window (\d+(?:\.\d+)?(?:e[+-]?\d+)?)", line):
+                log.info("  %.1f ms per tile", 1e3 * float(window[1]))
                 states.append(thermal() if thermal else None)
 
         with TemporaryDirectory(prefix="pocket-dslr-") as name:
@@ -112,10 +113,11 @@ class Device:
             self.adb.shell(f"rm -rf {quote(there)} && mkdir {quote(there)}")
             self.adb.push(sorted(here.iterdir()), there)
             self.run(manifest.format, there, counting, sustained_s + SLACK_S, on_line)
-            for made in ("result", "outputs", *(["instructions"] if counting else [])):
-                self.adb.pull(f"{there}/{made}", here / made)
+            limits = {"result": TEXT_BYTES_MAX, "outputs": outputs_bytes(artifact, counts)}
+            for made, most in (limits | ({"instructions": TEXT_BYTES_MAX} if counting else {})).items():
+                self.adb.pull(f"{there}/{made}", here / made, most)
             self.adb.shell(f"rm -rf {quote(there)}")
-            result = read_result(here / "result", artifact)
+            result = read_result(here / "result", artifact.folder)
             outputs = read_outputs(here / "outputs", artifact, photos, counts, int(result["done"][0]))
             instructions = read_instructions(here / "instructions", manifest) if counting else None
         known = tuple(state for state in states if state is not None)
@@ -200,87 +202,3 @@ def write_job(
         job[f"{name}.layout"] = point.inputs[0].layout
     (folder / "job").write_text("".join(f"{key} {value}\n" for key, value in job.items()))
     return counts
-
-
-def tiles_of(photo: Photo, manifest: Manifest) -> Iterator[Tile]:
-    height, width, _ = photo.phone.shape
-    spec = manifest.tiling
-    return plan(height, width, spec.tile_px, Tiling(spec.halo_px, spec.align_px, spec.border))
-
-
-def read_result(path: Path, artifact: Artifact) -> dict[str, list[float]]:
-    """Key -> values of the runner's result.
-
-    Raises:
-        DeviceError: it breaks off.
-    """
-    result: dict[str, list[float]] = defaultdict(list)
-    for line in path.read_text().splitlines():
-        key, _, value = line.partition(" ")
-        result[key].append(float(value))
-    if "done" not in result:
-        raise DeviceError(f"{artifact.folder}: the runner's result breaks off; run it again")
-    return result
-
-
-def read_outputs(
-    path: Path, artifact: Artifact, photos: Sequence[Photo], counts: Sequence[int], promised: int
-) -> tuple[Array, ...]:
-    """The enhanced photos [H, W, 3] in [0, 1], of the tiles that the device made.
-
-    Raises:
-        DeviceError: bytes are missing.
-    """
-    manifest = artifact.manifest
-    (spec,) = manifest.entry_point("enhance").outputs
-    made = np.fromfile(path, np.dtype(spec.dtype).newbyteorder("<"))
-    expected = sum(counts) * int(np.prod(spec.shape))
-    if made.size != expected or promised != expected * made.itemsize:
-        raise DeviceError(f"{artifact.folder}: the device gave {made.size * made.itemsize} bytes of output instead of "
-                          f"{expected * made.itemsize}; free space on it and run it again")  # fmt: skip
-    tiles = iter(made.reshape(-1, *spec.shape))
-    outputs = []
-    for photo in photos:
-        output = np.empty(photo.phone.shape, np.float32)
-        for tile in tiles_of(photo, manifest):
-            enhanced = from_planes(from_layout(next(tiles), spec))
-            output[tile.kept] = enhanced[tile.kept_in_tile].clip(0, 1)
-        outputs.append(output)
-    return tuple(outputs)
-
-
-def read_instructions(path: Path, manifest: Manifest) -> Instructions:
-    """What the plugin counted between the marks around each call.
-
-    Raises:
-        DeviceError: marks are missing.
-    """
-    marks: dict[str, list[dict[str, int]]] = defaultdict(list)
-    for line in path.read_text().splitlines():
-        tag, *counts = line.split()
-        pairs = (count.split("=") for count in counts)
-        marks[MARKS[int(tag)]].append({name: int(value) for name, value in pairs})
-    calls = {
-        name: [
-            {kind: after[kind] - before[kind] for kind in after} for before, after in zip(m[::2], m[1::2], strict=True)
-        ]
-        for name, m in marks.items()
-    }
-    if set(calls) != set(MARKS.values()):
-        raise DeviceError("the emulated phone counted no instructions; run make emulator")
-    totals = [call["total"] for call in calls["enhance"]]
-    kept_px = (manifest.tiling.tile_px - 2 * manifest.tiling.halo_px) ** 2
-    enhance = middle(calls["enhance"])
-    return Instructions(
-        analyze=middle(calls["analyze"]),
-        enhance_tile=enhance,
-        instructions_per_px=enhance.total / kept_px,
-        repetitions=len(totals),
-        relative_spread=(max(totals) - min(totals)) / percentile(totals, 50),
-    )
-
-
-def middle(calls: Sequence[dict[str, int]]) -> InstructionCount:
-    """The call with the median number of instructions."""
-    call = sorted(calls, key=lambda call: call["total"])[(len(calls) - 1) // 2]
-    return InstructionCount(call["total"], {kind: count for kind, count in call.items() if kind != "total"})

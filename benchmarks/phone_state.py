@@ -42,8 +42,15 @@ class State:
 
 
 def facts(adb: Adb) -> dict[str, str]:
-    """What a report says of the device."""
+    """What a report says of the device.
+
+    Raises:
+        AdbError: its answers are no answers.
+    """
     said = adb.shell("; ".join(f"getprop {key}" for key in PROPERTIES.values())).splitlines()
+    if len(said) != len(PROPERTIES):
+        raise AdbError(f"device {adb.serial!r}: answers {len(PROPERTIES)} questions by {len(said)} lines, so nobody "
+                       "knows what it is; use another device")  # fmt: skip
     return {name: _printable(value) for name, value in zip(PROPERTIES, said, strict=True) if _printable(value)}
 
 

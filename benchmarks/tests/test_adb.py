@@ -16,7 +16,8 @@ import pytest
 from benchmarks import on_android
 from benchmarks.adb import Adb, AdbError, choose, devices, quote
 from benchmarks.bench import Photo
-from benchmarks.device import HOME, Device, DeviceError, on_device, write_job
+from benchmarks.device import HOME, Device, on_device, write_job
+from benchmarks.device_results import DeviceError
 from benchmarks.emulator.boot import PORT
 from benchmarks.emulator.packages import EmulatorError
 from benchmarks.emulator.phone import SERIAL, emulated_phone
@@ -150,7 +151,7 @@ def test_serials_and_paths_are_no_commands(
     phone.shell(f"mkdir {quote(folder)}")
     (tmp_path / "-file 'q'; $x").write_text("whole")
     phone.push([tmp_path / "-file 'q'; $x"], folder)
-    phone.pull(f"{folder}/-file 'q'; $x", tmp_path / "back")
+    phone.pull(f"{folder}/-file 'q'; $x", tmp_path / "back", 100)
     assert (tmp_path / "back").read_text() == "whole"
     phone.shell(f"rm -r {quote(folder)}")
     assert not (tmp_path / "harm").exists()

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from benchmarks.bench import Photo
-from benchmarks.device import DeviceError, read_instructions, read_outputs, read_result, write_job
+from benchmarks.device import write_job
+from benchmarks.device_results import DeviceError, read_instructions, read_outputs, read_result
 from benchmarks.report import Protocol
 from conversion.artifact import Artifact
 
@@ -49,8 +50,10 @@ def test_tiles_are_joined_to_photos(hollow_artifact: Artifact, tmp_path: Path) -
 
 
 def test_a_result_that_breaks_off_is_refused(hollow_artifact: Artifact, tmp_path: Path) -> None:
-    (tmp_path / "result").write_text("load_s 0.5\nenhance_s 0.25\nenhance_s 0.5\ndone 7\n")
-    assert read_result(tmp_path / "result", hollow_artifact) == {"load_s": [0.5], "enhance_s": [0.25, 0.5], "done": [7]}
+    whole = "load_s 0.5\nenhance_s 0.25\nenhance_s 0.5\nbaseline_kib 3\npeak_kib 4\ndone 7\n"
+    (tmp_path / "result").write_text(whole)
+    read = {"load_s": [0.5], "enhance_s": [0.25, 0.5], "baseline_kib": [3], "peak_kib": [4], "done": [7]}
+    assert read_result(tmp_path / "result", hollow_artifact.folder) == read
     (tmp_path / "result").write_text("load_s 0.5\n")
     with pytest.raises(DeviceError, match="breaks off"):
-        read_result(tmp_path / "result", hollow_artifact)
+        read_result(tmp_path / "result", hollow_artifact.folder)
