@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from training import generators
 from training.commandline import UserError
@@ -19,6 +21,8 @@ from training.files import replacing, sha256
 from training.generators.base import Generator
 
 SCHEMA_VERSION = 1
+DIGEST = "sha256"  # in the header; files of before have none
+CONFIG_MAX = 4096  # of any number in a generator's configuration
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 
 
@@ -35,7 +39,8 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any])
     try:
         with replacing(path) as temporary:
             contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-            save_file(contiguous, temporary, metadata={"json": json.dumps(header)})
+            text = json.dumps(header)
+            save_file(contiguous, temporary, metadata={"json": text, DIGEST: _digest(contiguous, text)})
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
             f"{path}: could not be written ({error}); free some space or choose another --out"
@@ -46,20 +51,49 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `save_tensors` wrote.
 
     Raises:
-        CheckpointError: missing, truncated, not safetensors, or without our header.
+        CheckpointError: missing, truncated, damaged, not safetensors, or without our header.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint file")
     try:
         with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})["json"])
+            metadata = file.metadata() or {}
+            header = json.loads(metadata["json"])
             if not isinstance(header, dict):
                 raise ValueError("its header is not a JSON object")
-            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        if metadata.get(DIGEST, "") not in ("", _digest(tensors, metadata["json"])):
+            raise ValueError("its checksum says that it is damaged")
+        return tensors, header
+    except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"{path}: not a checkpoint of this project ({error}); make one with train.py or import_published.py"
         ) from error
+
+
+def _digest(tensors: dict[str, Tensor], header: str) -> str:
+    """sha256 of all that a file says: safetensors itself has no checksum."""
+    whole = hashlib.sha256(header.encode())
+    for name, tensor in sorted(tensors.items()):
+        whole.update(f"\0{name}\0{tensor.dtype}\0{list(tensor.shape)}\0".encode())
+        whole.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return whole.hexdigest()
+
+
+class _Budget(TorchFunctionMode):
+    """Networks are built up to so many elements: a header may ask for any number."""
+
+    def __init__(self, elements: int):
+        super().__init__()
+        self.left = elements
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if func is torch.empty:  # memory is taken when it is filled, which is not yet
+            self.left -= made.numel()
+            if self.left < 0:
+                raise ValueError("its configuration asks for more weights than it has")
+        return made
 
 
 @dataclass
@@ -107,12 +141,16 @@ class Checkpoint:
                 f"{path}: checkpoint schema {version!r} is not {SCHEMA_VERSION}; use the release that made it"
             )
         try:
-            generator = generators.build(header["generator"]["name"], header["generator"]["config"])
+            name, config = header["generator"]["name"], header["generator"]["config"]
+            if any(isinstance(value, int) and value > CONFIG_MAX for value in config.values()):
+                raise ValueError(f"a configuration of {config!s:.80} is absurd")
+            with _Budget(sum(tensor.numel() for tensor in tensors.values())):
+                generator = generators.build(name, config)
             generator.load_state_dict(tensors)
             checkpoint = cls(
                 generator.eval(), str(header["licence"]), header["scores"], header["provenance"], str(header["name"])
             )
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise CheckpointError(
                 f"{path}: weights and header do not fit each other ({str(error).splitlines()[0]})"
             ) from error

@@ -68,6 +68,33 @@ def test_damaged_files_are_refused_or_whole(saved: Path, data: st.DataObject) ->
         assert "damaged.safetensors" in str(error) and "\n" not in str(error)
 
 
+def test_any_damage_is_noticed(saved: Path) -> None:
+    """In weights, too, which safetensors itself does not guard: of any value, and of any figure in the header."""
+    good = saved.read_bytes()
+    for at in [*range(8, 1200, 37), *range(1200, len(good), 997)]:
+        saved.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
+        try:
+            Checkpoint.load(saved)
+        except CheckpointError as error:
+            assert str(saved) in str(error) and "\n" not in str(error)
+        else:
+            assert good[at - 40 : at + 40].count(b"sha256") == 1, f"byte {at} changed in silence"
+
+
+@pytest.mark.parametrize(
+    "config", [{"channels": 4000}, {"layers": 10**7}, {"channels": -3}, {"channels": "8"}, {"no": 1}]
+)
+def test_a_header_asks_for_no_memory(config: dict[str, object], tmp_path: Path) -> None:
+    import resource
+
+    file = tmp_path / "absurd.safetensors"
+    save_file({"weight": torch.zeros(1)}, file, metadata=header(generator={"name": "pocket", "config": config}))
+    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(CheckpointError, match="do not fit"):
+        Checkpoint.load(file)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < 100_000
+
+
 def header(**changes: object) -> dict[str, str]:
     base = {"schema_version": 1, "name": "x", "generator": {"name": "ppcn_student", "config": {}}, "licence": "",
             "scores": {}, "provenance": {}}  # fmt: skip
