@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import resource
 import sys
@@ -19,11 +18,9 @@ from typing import Any
 import numpy as np
 
 from conversion.artifact import Artifact
-from conversion.runtimes import open_engine
+from conversion.runtimes import import_runtime, open_engine
 from training.commandline import UserError
 from training.tiling import Tiling
-
-RUNTIME_FILES = {"executorch": "pte", "tflite": "litert_rt", "coreml": "coreml"}
 
 
 def peak_memory_mb() -> float:
@@ -60,7 +57,7 @@ def work(folder: Path) -> None:
     small = [np.load(folder / f"{at}.thumbnail.npy", allow_pickle=False) for at in numbers]
     tile = np.load(folder / "tile.npy", allow_pickle=False)
     with contextlib.suppress(ImportError):  # open_engine says it better
-        importlib.import_module(f"conversion.runtimes.{RUNTIME_FILES[manifest.format]}")
+        import_runtime(manifest.format)
 
     baseline_mb = peak_memory_mb()
     start = time.perf_counter()

@@ -29,6 +29,7 @@ from benchmarks.report import Protocol, Target
 from benchmarks.verdict import what_fails
 from benchmarks.whole_photos import WholePhotoError, measure_whole_photos, wanted
 from conversion.artifact import Artifact, ArtifactError, Manifest
+from conversion.runtimes import RUNTIMES
 from conversion.runtimes.tflite_old import REQUIREMENTS, OldRuntimeError, TfliteOldEngine, environment
 from training.commandline import run
 from training.enhancer import enhance_photo, to_planes
@@ -38,7 +39,6 @@ from training.tiling import Tiling, plan, read_tile, thumbnail
 
 log = logging.getLogger(__name__)
 
-RUNTIMES = {"executorch": "executorch", "tflite": "ai-edge-litert", "coreml": "coremltools"}  # format -> package
 EVALUATOR = "MIL evaluator in Python"
 OLD_TFLITE = "tflite-runtime-2.14"
 
@@ -47,9 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="on_host.py", description="Artifacts -> reports, measured on this machine.")
     parser.add_argument("artifacts", type=Path, nargs="+", metavar="ARTIFACT_FOLDER", help="what a to_*.py made")
     add_references(parser)
-    parser.add_argument("--threads", type=int, default=2, help="of the runtime (%(default)s)")
-    parser.add_argument("--warm-up", type=int, default=3, metavar="N", help="runs that do not count (%(default)s)")
-    parser.add_argument("--runs", type=int, default=20, help="timed runs per entry point (%(default)s)")
+    parser.add_argument("--threads", type=int, default=2, help="of the runtime (default: %(default)s)")
+    parser.add_argument("--warm-up", type=int, default=3, metavar="N", help="runs not counted (default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=20, help="timed runs per entry point (default: %(default)s)")
     parser.add_argument(
         "--whole-photos",
         nargs="+",
@@ -59,10 +59,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--old-tflite", action="store_true", help="TFLite artifacts in tflite-runtime 2.14, too")
     parser.add_argument(
-        "--compute-unit", choices=["all", "cpu", "gpu", "ane"], default="all", help="of Core ML on a Mac (%(default)s)"
+        "--compute-unit",
+        choices=["all", "cpu", "gpu", "ane"],
+        default="all",
+        help="of Core ML, on a Mac (default: %(default)s)",
     )
     parser.add_argument("--out", type=Path, default=Path("runs/reports"), metavar="FOLDER",
-                        help="where reports and pictures go (%(default)s)")  # fmt: skip
+                        help="where reports and pictures go (default: %(default)s)")  # fmt: skip
     return run(parser, body, argv)
 
 
@@ -153,7 +156,7 @@ def measure(
         peak_memory_mb=result["peak_mb"],
         baseline_memory_mb=result["baseline_mb"],
         compute_unit=EVALUATOR if evaluated else result["compute_unit"] or "cpu",
-        tool_versions=tool_versions(RUNTIMES[manifest.format]),
+        tool_versions=tool_versions(RUNTIMES[manifest.format].package),
         whole_photos=() if evaluated else measure_whole_photos(artifact, whole_photos, protocol.threads, compute_unit),
     )
 

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.host_process import RUNTIME_FILES, peak_memory_mb
+from benchmarks.host_process import peak_memory_mb
+from conversion.runtimes import RUNTIMES, import_runtime
 from training.commandline import UserError
 
 Tensor = npt.NDArray[np.float32] | npt.NDArray[np.uint8]
@@ -90,8 +91,10 @@ def work(folder: Path) -> None:
     inputs = [np.load(folder / f"{at}.npy", allow_pickle=False) for at in range(request["inputs"])]
     # Inductor looks for what it compiled before: nothing from earlier, nothing left behind, no processes of its own.
     os.environ |= {"TORCHINDUCTOR_CACHE_DIR": str(folder / "cache"), "TORCHINDUCTOR_COMPILE_THREADS": "1"}
-    package = "torch" if runtime in TORCH else runtime
-    importlib.import_module(f"conversion.runtimes.{RUNTIME_FILES[runtime]}" if runtime in RUNTIME_FILES else package)
+    if runtime in RUNTIMES:
+        import_runtime(runtime)
+    else:
+        importlib.import_module("torch" if runtime in TORCH else runtime)
     baseline_mb = peak_memory_mb()
     try:
         call = load(runtime, request["model"], inputs, request["threads"])

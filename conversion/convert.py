@@ -38,13 +38,12 @@ from conversion.golden import golden_psnr, write_golden
 from conversion.model_card import model_card
 from conversion.runtimes import open_artifact, open_engine
 from conversion.sensitivity import BITS, in_words, sensitivity
-from training.checkpoint import Checkpoint
+from training.checkpoint import Checkpoint, default_release
 from training.files import locked, write_text
 from training.photos import from_samples
 
 TILE_PX = 256
 OUT = Path("runs/artifacts")
-RELEASE = "pocket-iphone"
 CALIBRATED = ("w8a8", "pal6", "pal4")  # precisions whose ranges or biases are found on photos
 SENSITIVITY_TILES = 8
 
@@ -53,9 +52,8 @@ def make_parser(description: str | None, converter: Converter) -> argparse.Argum
     """The flags of every converter."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add(
-        "--checkpoint", metavar="NAME_OR_PATH", default=RELEASE, help="a released name or a path (default: %(default)s)"
-    )
+    add("--checkpoint", metavar="NAME_OR_PATH", default=default_release(), help="a released name or a path (default: "
+        "%(default)s)")  # fmt: skip
     add("--precision", choices=converter.precisions, default=converter.precisions[0], help="default: %(default)s")
     if len(converter.targets) > 1:
         add("--target", choices=converter.targets, default=converter.targets[0], help="default: %(default)s")

@@ -5,9 +5,13 @@ One file per runtime, imported only when an artifact of its format is opened.
 
 from __future__ import annotations
 
+import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +22,35 @@ from training.tiling import to_uint8
 Array = npt.NDArray[np.float32]
 Tensor = npt.NDArray[np.float32] | npt.NDArray[np.uint8]  # in layout and type of the artifact
 THREADS = 2
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What runs artifacts of a format.
+
+    module: of this package, imported when an artifact is opened. engine: its ArtifactEngine.
+    package: the vendor's, whose version reports name.
+    """
+
+    module: str
+    engine: str
+    package: str
+
+
+RUNTIMES: dict[Format, Runtime] = {
+    "executorch": Runtime("pte", "PteEngine", "executorch"),
+    "tflite": Runtime("litert_rt", "LitertEngine", "ai-edge-litert"),
+    "coreml": Runtime("coreml", "CoremlEngine", "coremltools"),
+}
+
+
+def import_runtime(kind: Format) -> ModuleType:
+    """The module of a format's runtime, which brings the vendor's packages with it.
+
+    Raises:
+        ImportError: they are not installed.
+    """
+    return importlib.import_module(f"{__name__}.{RUNTIMES[kind].module}")
 
 
 class ArtifactEngine(ABC):
@@ -87,21 +120,12 @@ def open_engine(
         ArtifactError: the runtime is not installed, or it refuses the model.
     """
     try:
-        if kind == "executorch":
-            from conversion.runtimes.pte import PteEngine
-
-            return PteEngine(folder, entry_points, threads)
-        if kind == "tflite":
-            from conversion.runtimes.litert_rt import LitertEngine
-
-            return LitertEngine(folder, entry_points, threads)
-        if compute_unit:
+        if kind == "coreml" and compute_unit:
             from conversion.runtimes.coreml_device import CoremlDeviceEngine
 
             return CoremlDeviceEngine(folder, entry_points, compute_unit)
-        from conversion.runtimes.coreml import CoremlEngine
-
-        return CoremlEngine(folder, entry_points, threads)
+        engine = getattr(import_runtime(kind), RUNTIMES[kind].engine)
+        return cast(ArtifactEngine, engine(folder, entry_points, threads))
     except ImportError as error:
         raise ArtifactError(f"{folder}: its runtime is not installed ({error}); pip install -e .[{kind}]") from error
 
