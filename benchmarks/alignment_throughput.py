@@ -143,11 +143,11 @@ def table(facts: dict[str, Any]) -> str:
 
 
 def measure(args: argparse.Namespace) -> Path:
-    if min(args.pairs, *args.jobs) < 1:
+    if min(args.count, *args.jobs) < 1:
         raise UserError("--pairs and --jobs must be positive")
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="pocket-dslr-") as folder:
-        pairs = large_pairs(args.photos, args.pairs, Path(folder))
+        pairs = large_pairs(args.photos, args.count, Path(folder))
         rows = [throughput(pairs, jobs, Path(folder, f"by-{jobs}")) for jobs in args.jobs]
     facts = {
         "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -168,7 +168,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add = parser.add_argument
     add("photos", type=Path, nargs="+", metavar="PHOTO", help="photos of about 8 MP")
-    add("--pairs", type=int, default=12, help="(default: %(default)s)")
+    add("--count", type=int, default=12, help="pairs to align (default: %(default)s)")
     add("--jobs", type=int, nargs="+", default=[1, 2], help="workers, one run for each (default: 1 2)")
     add("--out", type=Path, default=Path("benchmarks/results"), help="folder of the results (default: %(default)s)")
     return run(parser, measure, argv)

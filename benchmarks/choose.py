@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for flag, name, unit, at_least, _ in BUDGETS:
         parser.add_argument(flag, type=float, metavar="X", help=f"{name}, {unit}, at {'least' if at_least else 'most'}")
     parser.add_argument("--out", type=Path, default=Path("runs/choice"), metavar="FOLDER",
-                        help="where CHOICE.md and pareto.svg go (%(default)s)")  # fmt: skip
+                        help="where CHOICE.md and pareto.svg go (default: %(default)s)")  # fmt: skip
     return run(parser, body, argv)
 
 

@@ -188,7 +188,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--photo", type=Path, help="photo to enhance (default: a mosaic of the embedded sample)")
     size.add_argument("--megapixels", type=float, help="size of the mosaic (default: 4032x3024 px)")
-    add("--tiles", type=int, nargs="+", default=list(TILES_PX), metavar="PX", help="sizes to try (%(default)s)")
+    add("--tiles", type=int, nargs="+", default=list(TILES_PX), metavar="PX", help="to try (default: %(default)s)")
     add("--threads", type=int, default=2, help="of the runtime (default: %(default)s)")
     add("--runs", type=int, default=5, help="of the model; its peer runs once (default: %(default)s)")
     add("--out", type=Path, default=Path("benchmarks/results"), help="folder of the results (default: %(default)s)")

@@ -36,15 +36,15 @@ def main(argv: Sequence[str] | None = None) -> int:
                         help="what to_executorch.py or to_tflite.py made")  # fmt: skip
     parser.add_argument("--serial", help="of the phone, as `adb devices` lists it (default: the only one)")
     add_references(parser)
-    parser.add_argument("--threads", type=int, default=2, help="of the runtime (%(default)s)")
-    parser.add_argument("--warm-up", type=int, default=3, metavar="N", help="runs that do not count (%(default)s)")
-    parser.add_argument("--runs", type=int, default=20, help="timed runs per entry point (%(default)s)")
+    parser.add_argument("--threads", type=int, default=2, help="of the runtime (default: %(default)s)")
+    parser.add_argument("--warm-up", type=int, default=3, metavar="N", help="runs not counted (default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=20, help="timed runs per entry point (default: %(default)s)")
     parser.add_argument("--cool-down", type=float, default=10.0, metavar="S",
-                        help="rest before an artifact, longer while the phone is warm (%(default)s)")  # fmt: skip
+                        help="rest before an artifact, more while it is warm (default: %(default)s)")  # fmt: skip
     parser.add_argument("--sustained", type=float, default=0.0, metavar="S",
                         help="then enhance without a pause for so long, such as 600 (default: not)")  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("runs/reports"), metavar="FOLDER",
-                        help="where reports and pictures go (%(default)s)")  # fmt: skip
+                        help="where reports and pictures go (default: %(default)s)")  # fmt: skip
     return run(parser, body, argv)
 
 

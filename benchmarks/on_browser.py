@@ -55,17 +55,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--photos", type=Path, metavar="DIR", help="photos to compare (default: the embedded sample)")
     source.add_argument("--pairs", type=Path, metavar="DIR", help="photo pairs, of which the fidelity split is used")
-    add("--backend", choices=("wasm", "webgpu"), default="wasm", help="asked of the browser (%(default)s)")
-    add("--threads", type=int, default=2, help="asked of the browser (%(default)s)")
-    add("--warm-up", type=int, default=3, metavar="N", help="runs that do not count (%(default)s)")
-    add("--runs", type=int, default=20, help="timed runs per entry point (%(default)s)")
+    add("--backend", choices=("wasm", "webgpu"), default="wasm", help="asked of the browser (default: %(default)s)")
+    add("--threads", type=int, default=2, help="asked of the browser (default: %(default)s)")
+    add("--warm-up", type=int, default=3, metavar="N", help="runs not counted (default: %(default)s)")
+    add("--runs", type=int, default=20, help="timed runs per entry point (default: %(default)s)")
     add("--device", metavar="NAME", help="what reports call the device (default: browser and system)")
     add("--https", action="store_true", help="with a certificate of its own, for threads and WebGPU on another device")
     add("--address", help="of this machine, to listen on (default: its address in the local network)")
     add("--port", type=int, default=0, help="to listen on (default: any that is free)")
-    add("--wait", type=float, default=15.0, metavar="MINUTES", help="for somebody to start measuring (%(default)s)")
+    add("--wait", type=float, default=15.0, metavar="MINUTES", help="for somebody to start (default: %(default)s)")
     add("--out", type=Path, default=Path("runs/reports"), metavar="FOLDER",
-        help="where reports and pictures go (%(default)s)")  # fmt: skip
+        help="where reports and pictures go (default: %(default)s)")  # fmt: skip
     return run(parser, body, argv)
 
 

@@ -40,12 +40,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--photos", type=Path, metavar="DIR", help="photos to compare (default: the embedded sample)")
     source.add_argument("--pairs", type=Path, metavar="DIR", help="photo pairs, of which the fidelity split is used")
-    parser.add_argument("--most-photos", type=int, default=1, metavar="N", help="of them (%(default)s)")
+    parser.add_argument("--most-photos", type=int, default=1, metavar="N", help="of them (default: %(default)s)")
     parser.add_argument("--no-pictures", action="store_true", help="reports alone")
-    parser.add_argument("--warm-up", type=int, default=1, metavar="N", help="calls that do not count (%(default)s)")
-    parser.add_argument("--runs", type=int, default=3, help="counted calls per entry point (%(default)s)")
+    parser.add_argument("--warm-up", type=int, default=1, metavar="N", help="calls not counted (default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=3, help="counted calls per entry point (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("runs/reports"), metavar="FOLDER",
-                        help="where reports and pictures go (%(default)s)")  # fmt: skip
+                        help="where reports and pictures go (default: %(default)s)")  # fmt: skip
     return run(parser, body, argv)
 
 

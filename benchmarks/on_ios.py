@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                         help="what the app embeds")  # fmt: skip
     parser.add_argument("--destination", help="of xcodebuild: the device to measure on, from a Mac")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/reports"), metavar="FOLDER",
-                        help="where reports go (%(default)s)")  # fmt: skip
+                        help="where reports go (default: %(default)s)")  # fmt: skip
     return run(parser, body, argv)
 
 

@@ -40,9 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="page_speed.py", description="Time to render and to load the page of reports."
     )
-    parser.add_argument("--reports", type=int, default=200, metavar="N", help="how many are made up (%(default)s)")
+    parser.add_argument("--reports", type=int, default=200, metavar="N", help="to make up (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), metavar="FOLDER",
-                        help="where the figures go (%(default)s)")  # fmt: skip
+                        help="where the figures go (default: %(default)s)")  # fmt: skip
     return run(parser, body, argv)
 
 

@@ -90,14 +90,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="readme.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, nargs="+", default=READMES, metavar="FILE",
-                        help="what to fill; paths in it start at the current folder (default: all READMEs)")  # fmt: skip
+    parser.add_argument("pages", type=Path, nargs="*", default=READMES, metavar="PAGE",
+                        help="to fill, with paths from the current folder (default: all READMEs)")  # fmt: skip
 
     def body(args: argparse.Namespace) -> Path:
-        filled = {path: render(path.read_text(encoding="utf-8"), Path()) for path in args.out}
+        filled = {path: render(path.read_text(encoding="utf-8"), Path()) for path in args.pages}
         for path, text in filled.items():
             write_text(path, text)
-        return Path(args.out[0])
+        return Path(args.pages[0])
 
     return run(parser, body, argv)
 

@@ -107,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("photos", type=Path, metavar="FOLDER", help="photos to enhance")
     add("--checkpoint", default="runs/published/dped-iphone.safetensors", help="path or name (default: %(default)s)")
-    add("--heights", type=int, nargs="+", default=list(HEIGHTS_PX), metavar="PX", help="of thumbnails (%(default)s)")
+    add("--heights", type=int, nargs="+", default=list(HEIGHTS_PX), metavar="PX", help="to try (default: %(default)s)")
     add("--out", type=Path, default=Path("benchmarks/results"), help="folder of the results (default: %(default)s)")
     return run(parser, thumbnail_statistics, argv)
 

@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     add = made.add_argument
     add("--phone", type=Path, required=True, metavar="DIR", help="photos of the phone")
     add("--dslr", type=Path, required=True, metavar="DIR", help="photos of the DSLR")
-    add("--out", type=Path, required=True, metavar="DIR", help="the training set; a DPED root")
+    add("--out", type=Path, required=True, metavar="FOLDER", help="the training set; a DPED root")
     add("--name", default="phone", help="of the phone's folder in it (default: %(default)s)")
     add("--pair-by", choices=["name", "time"], default="name", help="what makes two photos a pair (default: name)")
     add("--tolerance", type=float, default=2.0, metavar="S", help="between EXIF times, in s (default: %(default)s)")

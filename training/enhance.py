@@ -34,7 +34,7 @@ def parse() -> argparse.ArgumentParser:
         help="for generators that normalize with statistics of the photo, such as DPED: exact ones, which takes one "
         "pass over the photo for each norm, or those of its thumbnail, as on a phone (default: %(default)s)",
     )  # fmt: skip
-    add("--accelerator", choices=("cpu", "cuda"), default="cpu", help="(default: %(default)s)")
+    add("--accelerator", choices=("cpu", "cuda"), default="cpu", help="to compute on (default: %(default)s)")
     add("--out", type=Path, default=Path("enhanced"), help="folder for the results (default: %(default)s)")
     return parser
 

@@ -81,7 +81,7 @@ def load_models(names_or_paths: Sequence[str], device: str, photo_app: bool) -> 
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError):
-        raise UserError(f"--device {device}: not available here; use cpu") from None
+        raise UserError(f"--accelerator {device}: not available here; use cpu") from None
     loaded = [load_model(given, device) for given in names_or_paths]
     count = Counter(model.facts["model"] for model in loaded)
     for model in loaded:
@@ -169,7 +169,7 @@ def evaluate(args: argparse.Namespace) -> Path:
 def one_camera(args: argparse.Namespace, phone: str, out: Path) -> tuple[list[Row], str]:
     """Rows and table of one phone's pairs; the sheet goes to `out`."""
     checkpoints = [given.replace("{camera}", phone) for given in args.checkpoints]
-    models = load_models(checkpoints, args.device, args.photo_app)
+    models = load_models(checkpoints, args.accelerator, args.photo_app)
     splits = find_pairs(args.pairs, phone)
     if args.fold:
         splits = fold_of(splits, *args.fold)
@@ -214,7 +214,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--photo-app", action="store_true", help="a row for what photo apps do: auto levels")
     parser.add_argument("--fold", type=parse_fold, metavar="K/N", help="the pairs that train.py --fold K/N held out")
     parser.add_argument("--split", choices=[*SPLITS, *GROUPS], default="validation", help="default: %(default)s")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
+    parser.add_argument("--accelerator", default="cpu", help="cpu or cuda (default: %(default)s)")
     parser.add_argument("--json", type=Path, help="write the rows to this file, too")
     parser.add_argument(
         "--out",

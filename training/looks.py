@@ -266,12 +266,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add = parser.add_argument
     add("checkpoints", nargs="+", metavar="CHECKPOINT", help="paths of checkpoints or released names")
-    add("--photos", type=Path, nargs="+", required=True, metavar="PATH", help="photos to enhance, or folders of them")
+    add("--photos", type=Path, nargs="+", required=True, help="photos to enhance, or folders of them")
     add("--first", type=int, metavar="N", help="only the first photos, by name within a folder (default: all)")
     add("--beside", metavar="CHECKPOINT", help="a model to compare with, on the sheets between photo and checkpoints")
     add("--teachers", nargs="+", default=[], metavar="CHECKPOINT", help="models whose outputs' mean is compared with")
     add("--strength", type=float, default=1.0, help="of the CHECKPOINTs, as in enhance.py (default: %(default)s)")
-    add("--crops", type=int, default=50, help="of each photo, for the spread of CHECKPOINTs; 0: none (%(default)s)")
+    add("--crops", type=int, default=50, help="of each photo, for the spread; 0: none (default: %(default)s)")
     add("--out", type=Path, default=Path("runs/looks"), help="folder for all that is written (default: %(default)s)")
     return run(parser, looks, argv)
 

@@ -53,7 +53,7 @@ def parse() -> argparse.ArgumentParser:
     add("--batch", type=int, default=16, help="patches per step (default: %(default)s)")
     add("--patch", type=int, default=64, help="side of a patch in px (default: %(default)s)")
     add("--lr", type=float, default=1e-3, help="learning rate of Adam (default: %(default)s)")
-    add("--seed", type=int, default=0, help="(default: %(default)s)")
+    add("--seed", type=int, default=0, help="of what is random (default: %(default)s)")
     add("--out", type=Path, help="folder of the run (default: runs/<checkpoint>-qat)")
     return parser
 

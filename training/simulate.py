@@ -36,7 +36,7 @@ def parse() -> argparse.ArgumentParser:
     add("--crops", type=int, default=24, help="patches per variant (default: %(default)s)")
     add("--patch", type=int, default=100, help="side of a patch in px (default: %(default)s)")
     add("--thumbnail", type=int, default=64, help="side of a thumbnail in px (default: %(default)s, as pocket's)")
-    add("--seed", type=int, default=0, help="(default: %(default)s)")
+    add("--seed", type=int, default=0, help="of what is random (default: %(default)s)")
     add("--out", type=Path, default=Path("runs/simulated"), help="folder (default: %(default)s)")
     return parser
 

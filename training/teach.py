@@ -43,8 +43,8 @@ def parse() -> argparse.ArgumentParser:
     add("--crops", type=int, default=24, help="patches of each whole photo (default: %(default)s)")
     add("--patch", type=int, default=100, help="side of a patch in px (default: %(default)s, as in DPED)")
     add("--thumbnail", type=int, default=64, help="side of a thumbnail in px (default: %(default)s, as pocket's)")
-    add("--seed", type=int, default=0, help="(default: %(default)s)")
-    add("--accelerator", choices=("cpu", "cuda"), default="cpu", help="(default: %(default)s)")
+    add("--seed", type=int, default=0, help="of what is random (default: %(default)s)")
+    add("--accelerator", choices=("cpu", "cuda"), default="cpu", help="to compute on (default: %(default)s)")
     add("--out", type=Path, default=Path("runs/taught"), help="folder (default: %(default)s)")
     return parser
 

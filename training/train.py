@@ -66,7 +66,7 @@ def parse() -> argparse.ArgumentParser:
     add("--keep-initial", type=float, default=0.0, metavar="SHARE", help="of the weights of --init in the result, for "
         "fine-tuning that is not to forget (default: %(default)s)")  # fmt: skip
     add("--phone", default="iphone", help="which phone of a DPED root (default: %(default)s)")
-    add("--generator", choices=generators.NAMES, default="pocket", help="(default: %(default)s)")
+    add("--generator", choices=generators.NAMES, default="pocket", help="what to train (default: %(default)s)")
     add("--preset", choices=PRESETS, help="losses: pixel is absolute error and structure, scores adds squared error "
         "and coarser structure, structure is that with four times the weight of structure; code and paper: DPED's "
         "four terms with the weights of the authors' code or of the paper (default: pixel for pocket, else "
@@ -76,13 +76,13 @@ def parse() -> argparse.ArgumentParser:
     add("--batch", type=int, default=16, help="patches per step; the paper's is 50 (default: %(default)s)")
     add("--patch", type=int, default=100, help="side of a patch in px (default: %(default)s, as in DPED)")
     add("--lr", type=float, help="learning rate of Adam (default: 2e-3 for pixel, else 5e-4)")
-    add("--seed", type=int, default=0, help="(default: %(default)s)")
+    add("--seed", type=int, default=0, help="of what is random (default: %(default)s)")
     add("--validate-every", type=int, default=200, help="steps between validations and saves (default: %(default)s)")
     add("--patience", type=int, metavar="N", help="stop after N validations without a better one, and keep the best "
         "weights (default: no, and the last)")  # fmt: skip
     add("--vgg", type=Path, help="imagenet-vgg-verydeep-19.mat for the content loss (default: the installed copy)")
-    add("--accelerator", choices=("auto", "cpu", "cuda"), default="auto", help="(default: %(default)s)")
-    add("--precision", choices=("32-true", "bf16-mixed"), default="32-true", help="(default: %(default)s)")
+    add("--accelerator", choices=("auto", "cpu", "cuda"), default="auto", help="to compute on (default: %(default)s)")
+    add("--precision", choices=("32-true", "bf16-mixed"), default="32-true", help="arithmetic (default: %(default)s)")
     add("--workers", type=int, default=0, help="processes that read photos (default: in the training process)")
     add("--out", type=Path, help="folder of the run (default: runs/<generator>)")
     return parser

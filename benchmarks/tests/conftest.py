@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -147,3 +149,24 @@ def add_pictures() -> Callable[[Report, Path], Report]:
         return replace(report, pictures=tuple(added))
 
     return add
+
+
+class _Asked(Exception):
+    """Carries a script's parser out of its `main`."""
+
+
+@pytest.fixture(scope="session")
+def parser_of() -> Callable[[str], argparse.ArgumentParser]:
+    """(path of a script) -> the parser that it hands to `run`."""
+
+    def stop(parser: argparse.ArgumentParser, body: object, argv: object) -> int:
+        raise _Asked(parser)
+
+    def parser_of(script: str) -> argparse.ArgumentParser:
+        module = importlib.import_module(script.removesuffix(".py").replace("/", "."))
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(_Asked) as asked:
+            patch.setattr(module, "run", stop)
+            module.main([])
+        return asked.value.args[0]
+
+    return parser_of

@@ -34,13 +34,13 @@ def test_blocks_are_filled_and_filled_again(
     Path("log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     page = Path("README.md")
     page.write_text("before\n<!-- a.md -->\nold\n<!-- end -->\nbetween\n<!-- log.jsonl -->\n<!-- end -->\nafter\n")
-    assert readme.main(["--out", str(page)]) == 0
+    assert readme.main([str(page)]) == 0
     once = page.read_text()
     assert "old" not in once and "| x |" in once and "| 20 | 39 | 49.00 | 0.02564 |" in once
     assert once.count("\n| ") == 1 + 1 + readme.CURVE_ROWS
-    assert readme.main(["--out", str(page)]) == 0 and page.read_text() == once
+    assert readme.main([str(page)]) == 0 and page.read_text() == once
     Path("a.md").unlink()
-    assert readme.main(["--out", str(page)]) == 1
+    assert readme.main([str(page)]) == 1
     assert "a.md: no table can be made of it" in capsys.readouterr().err
     assert page.read_text() == once
 

@@ -59,7 +59,7 @@ def test_a_case_that_is_refused_counts_as_one_that_is_off() -> None:
 
 @pytest.mark.slow
 def test_throughput_of_one_worker(scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    flags = ["--pairs", "1", "--jobs", "1", "--out", str(tmp_path)]
+    flags = ["--count", "1", "--jobs", "1", "--out", str(tmp_path)]
     monkeypatch.setattr(alignment_throughput, "QUIET_LOAD", -1.0)
     assert alignment_throughput.main([str(scenes / "astronaut.png"), *flags]) == 0
     (row,) = figures(tmp_path, "alignment-throughput")["throughput"]

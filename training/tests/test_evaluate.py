@@ -176,7 +176,7 @@ def test_bad_input_ends_in_one_sentence(pairs: Path, tmp_path: Path, capsys: pyt
         (["--pairs", str(tmp_path / "nowhere")], "nowhere"),
         (["--pairs", str(tmp_path)], str(tmp_path)),
         (["--pairs", str(pairs), "--phone", "sony"], "sony"),
-        (["--pairs", str(pairs), "--device", "cuda:99"], "cuda:99"),
+        (["--pairs", str(pairs), "--accelerator", "cuda:99"], "cuda:99"),
         (["--pairs", str(pairs), "--json", str(tmp_path / "file" / "rows.json")], str(tmp_path / "file")),
     ):
         assert evaluate.main([*arguments, "--out", str(tmp_path / "q")]) == 1

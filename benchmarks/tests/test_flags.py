@@ -1,0 +1,49 @@
+"""A flag that several scripts have means one thing and is explained alike."""
+
+from __future__ import annotations
+
+import argparse
+import tomllib
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+OTHERWISE = {  # where a flag is not what it is elsewhere, and why
+    "--precision": {"training/train.py": "of the arithmetic, by the names of Lightning"},
+    "--phone": {"training/align.py": "a folder of photos, beside --dslr"},
+}
+
+
+Flags = dict[str, dict[str, argparse.Action]]
+
+
+@pytest.fixture(scope="module")
+def flags(repository: Path, parser_of: Callable[[str], argparse.ArgumentParser]) -> Flags:
+    """Flag -> script -> what its parser does with it."""
+    scripts = tomllib.loads((repository / "pyproject.toml").read_text())["project"]["scripts"].values()
+    found: dict[str, dict[str, argparse.Action]] = defaultdict(dict)
+    for target in scripts:
+        script = f"{target.partition(':')[0].replace('.', '/')}.py"
+        for action in parser_of(script)._actions:
+            for flag in action.option_strings:
+                found[flag][script] = action
+    return found
+
+
+def test_a_flag_means_one_thing(flags: Flags) -> None:
+    """Where one script takes several values and another one takes one, they are still of one kind."""
+    for flag, actions in flags.items():
+        alike = [action for script, action in actions.items() if script not in OTHERWISE.get(flag, {})]
+        assert len({getattr(action.type, "__name__", "str") for action in alike}) == 1, (flag, list(actions))
+        assert len({action.metavar for action in alike} - {None}) <= 1, (flag, [action.metavar for action in alike])
+
+
+def test_every_flag_is_explained(flags: Flags) -> None:
+    """With what happens without it, in one form, unless that is nothing."""
+    for flag, actions in flags.items():
+        for script, action in actions.items():
+            assert action.help, f"{script} {flag}"
+            text = action.help.partition("%(default)s")
+            assert not text[1] or text[0].endswith("default: "), f"{script} {flag}: {action.help}"
