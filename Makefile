@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 NEEDED_DISK_GB := 12
 
-.PHONY: demo test slow-models slow-targets lint results releases experiment alignment scale artifacts emulator emulator-reports android ios clean pins
+.PHONY: demo test slow-models slow-targets lint results releases release experiment alignment scale artifacts emulator emulator-reports android ios clean pins
 .DELETE_ON_ERROR:
 
 # Train on the embedded sample, score, convert to three formats, measure on this machine and, where it can be emulated, on
@@ -71,6 +71,15 @@ releases: $(VENV)/ready
 	$(RUN) benchmarks/cost.py
 	$(RUN) benchmarks/thumbnail_statistics.py $(POCKET_DATA)/photos/phone_fullres
 	$(RUN) benchmarks/readme.py
+
+# What is given out, in dist/: the package without research weights, pocket-clean in three formats, and SHA256SUMS. The
+# package is made of the same bytes each time; an artifact's manifest says how long its conversion took, so it is not.
+release: export SOURCE_DATE_EPOCH = 315532800
+release: $(VENV)/ready
+	rm -rf dist runs/release
+	$(RUN) -m hatchling build --directory dist
+	for format in executorch tflite coreml; do $(RUN) conversion/to_$$format.py --checkpoint pocket-clean --out runs/release || exit 1; done
+	$(RUN) conversion/bundle.py runs/release/* --out dist
 
 # The paper's experiment: baselines and pocket, all from the same pairs by the same command, beside published DPED.
 EXPERIMENT := runs/experiment
