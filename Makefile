@@ -1,12 +1,14 @@
-# `make demo` and `make test` do all of their set-up on a fresh machine.
+# `make demo` and `make test` do all of their set-up on a fresh machine; `make setup` does that alone.
 PYTHON ?= python3
 DEMO := demo
 VENV := .venv
 RUN := $(VENV)/bin/python
 NEEDED_DISK_GB := 12
 
-.PHONY: demo test slow-models slow-targets lint results releases release experiment alignment scale artifacts emulator emulator-reports android ios clean pins
+.PHONY: setup demo test slow-models slow-targets lint results releases release experiment alignment scale artifacts emulator emulator-reports android ios clean pins
 .DELETE_ON_ERROR:
+
+setup: $(VENV)/ready
 
 # Train on the embedded sample, score, convert to three formats, measure on this machine and, where it can be emulated, on
 # a phone; render. The last line is the page, which opens from disk.

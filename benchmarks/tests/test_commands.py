@@ -48,7 +48,7 @@ def test_every_script_is_installed(repository: Path) -> None:
 
 
 def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["make", ".venv/ready", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    return subprocess.run(["make", "setup", *arguments], cwd=folder, capture_output=True, text=True, check=False)
 
 
 def test_set_up_says_what_it_lacks(repository: Path, tmp_path: Path) -> None:

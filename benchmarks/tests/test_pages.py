@@ -18,6 +18,7 @@ PAGES = [
 ]
 CONVERTED = "conversion/tests/test_scripts.py::test_script_makes_an_artifact_that_passes_its_own_test"
 RUN_BY = {  # of README.md; CONTRIBUTING.md has a test of its own
+    "make setup": "benchmarks/tests/test_commands.py::test_set_up_says_what_it_lacks",
     "make demo": "benchmarks/tests/test_demo.py::test_make_demo",
     "make test": ".ci/run",
     "training/enhance.py": "training/tests/test_enhance.py::test_a_folder_is_enhanced_and_everything_else_is_kept",
