@@ -25,7 +25,7 @@ class QualityError(UserError):
 
 
 def load_quality(path: Path) -> dict[str, Any]:
-    """The rows that evaluate.py --json wrote, as a table.
+    """The rows that evaluate.py wrote, as a table.
 
     Raises:
         QualityError: not such a file.
@@ -37,7 +37,7 @@ def load_quality(path: Path) -> dict[str, Any]:
         images, simulated, split = (first.get(key) for key in ("images", "simulated_images", "split"))
         values = {key: [_number(row[key]) for row in rows] for key in QUALITY_COLUMNS}
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise QualityError(f"{path}: not the rows of evaluate.py --json ({error!r:.200}); write them again") from error
+        raise QualityError(f"{path}: not the rows of evaluate.py ({error!r:.200}); write them again") from error
     table: list[dict[str, Any]] = [{"name": name, "cells": []} for name in names]
     for key, (_, decimals, larger_is_better) in QUALITY_COLUMNS.items():
         known = [value for value in values[key] if value is not None]

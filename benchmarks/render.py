@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="render.py", description="Reports -> RESULTS.md and one self-contained HTML page."
     )
     parser.add_argument("reports", type=Path, metavar="REPORT_FOLDER", help="folder of reports and their pictures")
-    parser.add_argument("--quality", type=Path, metavar="FILE", help="rows that evaluate.py --json wrote")
+    parser.add_argument("--quality", type=Path, metavar="FILE", help="quality.json of evaluate.py")
     parser.add_argument("--training", type=Path, metavar="FOLDER", help="folder of train.py, for its curves")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the page goes")
     return run(parser, body, argv)

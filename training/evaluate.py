@@ -152,15 +152,12 @@ def _simulated(images: int, simulated: int) -> str:
 
 
 def evaluate(args: argparse.Namespace) -> Path:
-    files = [path for path in (args.out / "quality.json", args.json) if path]
-    for path in files:
-        path.parent.mkdir(parents=True, exist_ok=True)  # a path that cannot be written shows before the work
+    args.out.mkdir(parents=True, exist_ok=True)  # a path that cannot be written shows before the work
     if args.cameras:
         rows, text = by_camera(args)
     else:
         rows, text = one_camera(args, args.phone, args.out)
-    for path in files:
-        write_text(path, json.dumps(rows, indent=2, allow_nan=False) + "\n")
+    write_text(args.out / "quality.json", json.dumps(rows, indent=2, allow_nan=False) + "\n")
     write_text(args.out / "quality.md", text)
     print(text)
     return args.out
@@ -215,7 +212,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--fold", type=parse_fold, metavar="K/N", help="the pairs that train.py --fold K/N held out")
     parser.add_argument("--split", choices=[*SPLITS, *GROUPS], default="validation", help="default: %(default)s")
     parser.add_argument("--accelerator", default="cpu", help="cpu or cuda (default: %(default)s)")
-    parser.add_argument("--json", type=Path, help="write the rows to this file, too")
     parser.add_argument(
         "--out",
         type=Path,

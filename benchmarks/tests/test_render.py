@@ -175,7 +175,7 @@ def test_a_broken_quality_file_is_named(text: str, make_report, tmp_path: Path, 
     (tmp_path / "quality.json").write_text(text)
     arguments = [str(tmp_path), "--out", str(tmp_path / "page"), "--quality", str(tmp_path / "quality.json")]
     assert render.main(arguments) == 1
-    assert "quality.json: not the rows of evaluate.py --json" in capsys.readouterr().err
+    assert "quality.json: not the rows of evaluate.py" in capsys.readouterr().err
 
 
 def test_no_report_and_a_broken_report_are_one_sentence(tmp_path: Path, capsys) -> None:
