@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 NEEDED_DISK_GB := 12
 
-.PHONY: setup demo test slow-models slow-targets lint results releases release experiment alignment scale artifacts emulator emulator-reports android ios clean pins
+.PHONY: setup demo test slow-models slow-targets lint results releases release experiment alignment scale artifacts emulator emulator-reports android ios robustness soak clean pins
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/ready
@@ -149,6 +149,15 @@ emulator-reports: $(foreach name,dped-iphone-64-tflite-w8a8 $(foreach network,po
 	$(ON_EMULATOR) $(ARTIFACTS)/dped-iphone-64-tflite-w8a8 --checkpoint $(DPED_SMALL) --cpus cortex-a76 --warm-up 0 --runs 1
 	$(ON_EMULATOR) $(addprefix $(ARTIFACTS)/pocket-clean-,$(PHONE_FORMATS)) --cpus cortex-a76
 	$(ON_EMULATOR) $(addprefix $(ARTIFACTS)/pocket-iphone-,$(PHONE_FORMATS))
+
+# What odd, broken and hostile files do, and runs that are killed: the table of README.md. `soak` ends each kind of run a
+# hundred times; it takes an hour.
+robustness: $(VENV)/ready
+	$(RUN) benchmarks/robustness.py
+	$(RUN) benchmarks/readme.py
+KILLS := 100
+soak: $(VENV)/ready
+	$(RUN) benchmarks/soak.py --kills $(KILLS)
 
 # The demo app for Android as a signed APK, without Android Studio: see android_demo/README.md.
 android: $(VENV)/ready

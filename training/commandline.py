@@ -6,6 +6,7 @@ import argparse
 import errno
 import logging
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ class UserError(Exception):
 def run(parser: argparse.ArgumentParser, body: Callable[[argparse.Namespace], Path], argv: Sequence[str] | None) -> int:
     """Parse, run `body`, print the path that it made. Returns the exit code: 0 only on success."""
     args = parser.parse_args(argv)
+    threading.excepthook = _in_a_thread
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
     try:
         made = body(args)
@@ -35,6 +37,12 @@ def run(parser: argparse.ArgumentParser, body: Callable[[argparse.Namespace], Pa
         return _fail(parser, "stopped; what was finished is kept", code=130)
     print(made)
     return 0
+
+
+def _in_a_thread(args: threading.ExceptHookArgs) -> None:
+    """What a helper's thread dies of is told by the main thread, which meets it next: no need for a traceback."""
+    if not (isinstance(args.exc_value, OSError) and args.exc_value.errno in FULL):
+        threading.__excepthook__(args)
 
 
 def _fail(parser: argparse.ArgumentParser, sentence: str, code: int = 1) -> int:
