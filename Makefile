@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 NEEDED_DISK_GB := 12
 
-.PHONY: setup demo test slow-models slow-targets lint results releases release experiment alignment scale artifacts emulator emulator-reports android ios robustness soak clean pins
+.PHONY: setup demo test slow-models slow-targets lint results releases release experiment alignment scale artifacts emulator emulator-reports android ios robustness soak clean pins verify-pins audit
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/ready
@@ -200,6 +200,18 @@ $(VENV)/ready: pyproject.toml constraints.txt
 clean:
 	rm -rf $(DEMO) runs enhanced
 
-# Renew the pins from the environment as it is, after an upgrade that passed `make test`.
+# Renew the pins from the environment as it is, after an upgrade that passed `make test`, and the hashes of their files.
 pins:
 	{ head -1 constraints.txt; $(RUN) -m pip freeze --exclude-editable | sort -f; } > constraints.new && mv constraints.new constraints.txt
+	$(MAKE) --no-print-directory constraints.lock
+constraints.lock: constraints.txt
+	$(VENV)/bin/uv pip compile constraints.txt --no-deps --generate-hashes --no-annotate --no-header --quiet --output-file lock.new
+	{ echo '# constraints.txt with the sha256 of every file of each version. Renewed by: make pins. Checked by: make verify-pins'; cat lock.new; } > $@ && rm lock.new
+
+# Whether the package index still gives the very files that were tested (downloads what pip has not cached); and whether a
+# fault of them is known, by the index' database of advisories.
+verify-pins:
+	$(RUN) -m pip install --quiet --dry-run --ignore-installed --no-deps --require-hashes --requirement constraints.lock
+	@echo "every file has the sha256 of constraints.lock" >&2
+audit:
+	$(VENV)/bin/uv tool run pip-audit==2.10.1 --requirement constraints.lock --no-deps --disable-pip --require-hashes
