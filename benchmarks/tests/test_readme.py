@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -67,8 +68,26 @@ def test_a_folder_is_a_line_for_each_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_paths_that_a_page_names_exist(repository: Path, page: str) -> None:
-    text = re.sub(r"```diff.*?```", "", (repository / page).read_text(), flags=re.DOTALL)
+    text = (repository / page).read_text()
+    examples = set(re.findall(r"^```python\n# (\S+\.py)$", text, flags=re.MULTILINE))  # files that the page makes
     named = set(re.findall(r"(?<![\w/.])(?:training|conversion|benchmarks|android_demo|ios_demo)/[\w./-]*\w", text))
     linked = {(repository / page).parent / link for link in re.findall(r"\]\(([\w./-]+)(?:#[\w-]+)?\)", text)}
-    absent = [name for name in sorted(named) if not (repository / name).exists() and not name.startswith(MADE)]
+    absent = [name for name in named - examples if not (repository / name).exists() and not name.startswith(MADE)]
     assert not absent + [str(path) for path in linked if not path.exists()]
+
+
+def test_the_tree_is_what_is_there(repository: Path) -> None:
+    page = (repository / "README.md").read_text()
+    section = page[page.index("\n## The tree\n") : page.index("<details>")]
+    shown = [(len(indent), name.rstrip("/")) for indent, name in re.findall(r"^( {4,6})(\S+)  ", section, re.MULTILINE)]
+    folder, paths = "", set()
+    for indent, name in shown:
+        folder = name if indent == 4 else folder
+        paths.add(name if indent == 4 else f"{folder}/{name}")
+    assert not [path for path in sorted(paths) if not (repository / path).exists()]
+    command = ["git", "ls-files"]
+    tracked = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True).stdout.splitlines()
+    top = {path.split("/")[0] for path in tracked if not path.startswith(".")}
+    inner = {"/".join(path.split("/")[:2]) for path in tracked if path.count("/") > 1 and not path.startswith(".")}
+    assert top <= paths
+    assert {path for path in inner if not path.endswith("/tests")} <= paths
