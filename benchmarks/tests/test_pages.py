@@ -29,6 +29,8 @@ RUN_BY = {  # of README.md; CONTRIBUTING.md has a test of its own
     "conversion/to_tflite.py": CONVERTED,
     "conversion/to_coreml.py": CONVERTED,
     "benchmarks/on_host.py": "benchmarks/tests/test_demo.py::test_make_demo",
+    "benchmarks/on_browser.py": "benchmarks/tests/test_on_browser.py"
+    "::test_the_report_is_that_of_a_browser_on_this_machine",
     "benchmarks/choose.py": "benchmarks/tests/test_choose.py::test_the_most_faithful_within_a_size",
 }
 
