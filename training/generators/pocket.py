@@ -20,9 +20,9 @@ from training.tiling import Tiling
 
 @dataclass(frozen=True)
 class PocketConfig:
-    channels: int = 24
+    channels: int = 16
     layers: int = 3
-    factor: int = 4
+    factor: int = 2
     thumbnail_px: int = 64
     analyser_channels: int = 8
     hidden: int = 40
