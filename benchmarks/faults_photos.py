@@ -19,7 +19,7 @@ from benchmarks.faults import Case, Right, flipped, truncated
 
 Pixels = npt.NDArray[np.uint8]
 JPEG_LEVELS = 8.0  # what compression may change in the scenes
-FLIPS = 25  # of each format
+FLIPS = 12  # of each format
 EXIF_IN_ITSELF = b"II*\0\x08\0\0\0\x01\0\x69\x87\x04\0\x01\0\0\0\x08\0\0\0" + bytes(4)
 # The scene of 24 x 16 px, arithmetic coding (jpegtran -arithmetic).
 ARITHMETIC = (

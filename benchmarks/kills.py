@@ -5,6 +5,7 @@ Each run is a fork of one process that has everything imported, so a kill costs 
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import json
 import math
@@ -17,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -140,6 +142,7 @@ def _run(task: Task, given: Path, folder: Path, kill_after_s: float = ENDLESS_S,
     if (child := os.fork()) == 0:
         code = 70
         try:
+            atexit._clear()  # what is registered from here on belongs to this run
             os.setsid()
             os.dup2(says, 1)
             os.dup2(says, 2)
@@ -151,6 +154,8 @@ def _run(task: Task, given: Path, folder: Path, kill_after_s: float = ENDLESS_S,
         except BaseException as error:
             os.write(2, f"Traceback: {type(error).__name__}: {error}\n".encode())
         finally:
+            with suppress(BaseException):
+                atexit._run_exitfuncs()
             os._exit(code)
     os.close(says)
     until = time.monotonic() + kill_after_s

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import queue
 import select
 import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -87,19 +89,25 @@ class Readers:
             self._process = None
 
 
-def tried(fault: str, cases: Iterable[Case]) -> Row:
-    readers, kinds, failures = Readers(), Counter[str](), []
+def tried(fault: str, cases: Iterable[Case], readers: queue.SimpleQueue[Readers], jobs: int) -> Row:
+    """All cases of a class, `jobs` at a time."""
+    kinds, failures = Counter[str](), []
     worst_mb = worst_s = 0.0
-    try:
-        for case in tqdm(cases, desc=fault, unit="case", mininterval=5):
-            outcome = readers(case)
+
+    def one(case: Case) -> tuple[Case, Outcome]:
+        reader = readers.get()
+        try:
+            return case, reader(case)
+        finally:
+            readers.put(reader)
+
+    with ThreadPoolExecutor(jobs) as threads:
+        for case, outcome in tqdm(threads.map(one, cases), desc=fault, unit="case", mininterval=5):
             kinds[outcome.kind] += 1
             worst_mb, worst_s = max(worst_mb, outcome.peak_mb), max(worst_s, outcome.cpu_s)
             if outcome.kind in BAD:
                 failures.append(f"{case.name}: {outcome.kind}: {outcome.said}")
-                log.warning("%s", failures[-1])
-    finally:
-        readers.close()
+                log.warning("%s: %s", fault, failures[-1])
     if HARMED.exists():
         failures.append("a command in a file was run")
     return Row(fault, kinds.total(), kinds["refused"], kinds["right"], kinds["silent"], kinds["lost"], kinds["crashed"],
@@ -158,6 +166,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                         help="with MANIFEST.csv, where there are any (default: %(default)s)")  # fmt: skip
     parser.add_argument("--classes", nargs="+", metavar="NAME", help="only these (default: all)")
     parser.add_argument("--kills", type=int, default=3, help="of each task (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=2, help="cases at a time (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=OUT, help="folder (default: %(default)s)")
     return run(parser, body, argv)
 
@@ -170,7 +179,19 @@ def body(args: argparse.Namespace) -> Path:
         unknown = set(args.classes or []) - set(chosen) - {"kills"}
         if unknown:
             raise UserError(f"--classes {' '.join(unknown)}: not known; there are kills, {', '.join(chosen)}")
-        rows = [tried(fault, cases()) for fault, cases in chosen.items() if not args.classes or fault in args.classes]
+        everyone = [Readers() for _ in range(args.jobs)]
+        free: queue.SimpleQueue[Readers] = queue.SimpleQueue()
+        for reader in everyone:
+            free.put(reader)
+        try:
+            rows = [
+                tried(fault, cases(), free, args.jobs)
+                for fault, cases in chosen.items()
+                if not args.classes or fault in args.classes
+            ]
+        finally:
+            for reader in everyone:
+                reader.close()
     if args.kills and (not args.classes or "kills" in args.classes):
         rows += [killed(task, args.kills) for task in TASKS]
     record = {"limit_s": LIMIT_S, "limit_mb": LIMIT_MB, "files_of_others": shared is not None, "kills": args.kills,

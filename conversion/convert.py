@@ -11,6 +11,7 @@ import logging
 import re
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -39,7 +40,7 @@ from conversion.model_card import model_card
 from conversion.runtimes import open_artifact, open_engine
 from conversion.sensitivity import BITS, in_words, sensitivity
 from training.checkpoint import Checkpoint, default_release
-from training.files import locked, write_text
+from training.files import locked, workspace, write_text
 from training.photos import from_samples
 
 TILE_PX = 256
@@ -92,7 +93,7 @@ def convert(args: argparse.Namespace, converter: Converter) -> Path:
     search = args.min_psnr is not None or args.min_worst_psnr is not None
     name = artifact_name(checkpoint.name, converter, wanted)
 
-    with replacing_folder(args.out / name) as folder:
+    with temporary_files_apart(), replacing_folder(args.out / name) as folder:
         for form in attempts(wanted, source, photos, search):
             made = attempt(source, form, converter, judges, floor, folder)
             if made.fidelity is None or made.fidelity.below_floor is None:
@@ -133,7 +134,15 @@ def attempt(
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     start = time.perf_counter()
     with redirect_stdout(sys.stderr):  # toolchains chatter; stdout carries the artifact's path alone
-        lowered = converter.lower(source, form, folder)
+        try:
+            lowered = converter.lower(source, form, folder)
+        except RuntimeError as error:  # all that coremltools says of a full disk
+            if "FileWriter" not in str(error):
+                raise
+            raise ConversionError(
+                f"{folder.parent}: could not be written ({str(error).splitlines()[0]}); free some space there and in "
+                f"{tempfile.gettempdir()}"
+            ) from error
     conversion_s = time.perf_counter() - start
     logging.info("%s %s: lowered in %.1f s", converter.format, form.precision, conversion_s)
     if form.target not in converter.runs_here:
@@ -193,6 +202,18 @@ def summary(manifest: Manifest) -> str:
             f"{fidelity.photos} photos"
         )
     return f"{manifest.name}: {manifest.model_bytes / 1e3:.0f} KB; {agreement}; delegation: {', '.join(pieces)}"
+
+
+@contextmanager
+def temporary_files_apart() -> Iterator[None]:
+    """Toolchains put temporary files into a folder that the next run removes if this one is killed."""
+    before = tempfile.tempdir
+    with workspace() as folder:
+        tempfile.tempdir = str(folder)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
 
 
 @contextmanager

@@ -8,6 +8,7 @@ simulated phone). shards.py holds the same for sets that outgrow one disk.
 from __future__ import annotations
 
 import json
+import tokenize
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from training.files import locked, sha256, write_text
 
 Pixels = npt.NDArray[np.uint8]
 FACTS = "facts.json"
+BROKEN_HEADER = (EOFError, SyntaxError, RecursionError, tokenize.TokenError)  # what readers raise, too
 REMEDY = "make it with pack.py, teach.py or simulate.py"
 
 
@@ -103,8 +105,11 @@ def load(folder: Path, patch_px: int, thumbnail_px: int) -> Packed:
     try:
         facts = json.loads((folder / FACTS).read_text())
         hashes, licences = facts["sha256"], facts["licences"]
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("thumbnail", "phone", "dslr")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        names = ("thumbnail", "phone", "dslr")
+        if not isinstance(licences, list) or hashes != {name: sha256(folder / f"{name}.npy") for name in names}:
+            raise PackedError(f"{folder}: its files are not those that were written there; {REMEDY}")
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names}
+    except (OSError, ValueError, KeyError, TypeError, *BROKEN_HEADER) as error:
         raise PackedError(f"{folder}: no complete set of packed samples ({error}); {REMEDY}") from error
     packed = Packed(**arrays, facts=facts)
     count, side = len(packed), packed.phone.shape[1]
@@ -113,6 +118,4 @@ def load(folder: Path, patch_px: int, thumbnail_px: int) -> Packed:
         raise PackedError(f"{folder}: its arrays do not fit each other or thumbnails of {thumbnail_px} px; {REMEDY}")
     if not count or side < patch_px or any(array.dtype != np.uint8 for array in arrays.values()):
         raise PackedError(f"{folder}: {count} patches of {side} px, {patch_px} px are needed; {REMEDY}")
-    if not isinstance(licences, list) or hashes != {name: sha256(folder / f"{name}.npy") for name in arrays}:
-        raise PackedError(f"{folder}: its files are not those that were written there; {REMEDY}")
     return packed

@@ -80,7 +80,7 @@ def load_samples(folder: Path, patch_px: int, thumbnail_px: int, seed: int) -> S
         shards = [Shard(str(one["url"]), int(one["samples"]), str(one["sha256"])) for one in facts["shards"]]
         if not isinstance(facts["licences"], list) or min((shard.samples for shard in shards), default=0) < 1:
             raise ValueError("no samples, or without their licences")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise PackedError(f"{printable(folder)}: no complete set of packed samples ({error}); {REMEDY}") from error
     if sides[0] < patch_px or sides[1] != thumbnail_px:
         raise PackedError(
