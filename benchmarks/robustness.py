@@ -125,15 +125,18 @@ def classes(folder: Path, shared: Path | None) -> Iterator[tuple[str, Callable[[
         yield fault, cases
 
 
+def killing(task: str) -> str:
+    return f"{task}: killed, or its disk is full"
+
+
 def killed(task: str, kills: int) -> Row:
     """SIGKILL and a full disk at random moments of a task, as a row of the same table."""
     result = soak(task, kills, say=log.info)
-    fault = f"{task}: killed, or its disk is full"
-    return Row(fault, result.kills, result.refused, result.right, silent=0, lost=len(result.lost), crashed=0, hung=0,
-               worst_mb=0.0, worst_s=result.worst_s, failures=result.lost)  # fmt: skip
+    return Row(killing(task), result.kills, result.refused, result.right, silent=0, lost=len(result.lost), crashed=0,
+               hung=0, worst_mb=0.0, worst_s=result.worst_s, failures=result.lost)  # fmt: skip
 
 
-def table(rows: Sequence[Row], shared: bool, kills: int) -> str:
+def table(rows: Sequence[Row], shared: bool) -> str:
     head = ["Class of fault", "Cases", "One sentence", "Right output", "Silent failures", "Data lost", "Crashes",
             "Hangs", "Worst memory, MB", "Worst time, s"]  # fmt: skip
     lines = ["| " + " | ".join(head) + " |", "|---|" + "--:|" * (len(head) - 1)]
@@ -152,10 +155,17 @@ with the known pixels, weights or bytes; after damage that a format cannot notic
 a Core ML package without the checksums of its artifact) any picture or figures of their kind are right. Silent failure:
 something else came out, or a sentence that does not name its file. Data lost: an older result or the input changed, or
 a temporary file stayed. Photos: from file to file as enhance.py does, {files} the files of others that image libraries
-collect. Runs: {kills} ends of each, a third of them by a full disk; the same command once more must give the result of
-an uninterrupted run. A full disk that gets its sentence counts under both. `make soak` does a hundred of each.
+collect. Runs: a third ended by a full disk; the same command once more must give the result of an uninterrupted run. A
+full disk that gets its sentence counts under both. `make soak` ends each of them a hundred times.
 """
     )
+
+
+def _beside_older(rows: Sequence[Row], path: Path, order: Sequence[str]) -> list[Row]:
+    """With the rows of other classes that an earlier run wrote."""
+    older = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.is_file() else []
+    by_fault = {row.fault: row for row in [*(Row(**row) for row in older), *rows]}
+    return sorted(by_fault.values(), key=lambda row: order.index(row.fault) if row.fault in order else len(order))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -164,7 +174,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--files-of-others", type=Path, default=SHARED, metavar="DIR",
                         help="with MANIFEST.csv, where there are any (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--classes", nargs="+", metavar="NAME", help="only these (default: all)")
+    parser.add_argument("--classes", nargs="+", metavar="NAME", help="only these, or kills; rows of others stay "
+                        "as they are in --out (default: all)")  # fmt: skip
     parser.add_argument("--kills", type=int, default=3, help="of each task (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="cases at a time (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=OUT, help="folder (default: %(default)s)")
@@ -194,10 +205,11 @@ def body(args: argparse.Namespace) -> Path:
                 reader.close()
     if args.kills and (not args.classes or "kills" in args.classes):
         rows += [killed(task, args.kills) for task in TASKS]
-    record = {"limit_s": LIMIT_S, "limit_mb": LIMIT_MB, "files_of_others": shared is not None, "kills": args.kills,
+    rows = _beside_older(rows, args.out / "robustness.json", [*chosen, *map(killing, TASKS)]) if args.classes else rows
+    record = {"limit_s": LIMIT_S, "limit_mb": LIMIT_MB, "files_of_others": shared is not None,
               "rows": [asdict(row) for row in rows]}  # fmt: skip
     write_text(args.out / "robustness.json", json.dumps(record, indent=1) + "\n")
-    path = write_text(args.out / "robustness.md", table(rows, shared is not None, args.kills))
+    path = write_text(args.out / "robustness.md", table(rows, shared is not None))
     failures = [f"{row.fault}: {failure}" for row in rows for failure in row.failures]
     if failures:
         raise UserError(f"{path}: {len(failures)} cases ended as they should not, the first: {failures[0]}")
