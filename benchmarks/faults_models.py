@@ -181,6 +181,9 @@ def packed_cases(folder: Path) -> Iterator[Case]:
         yield Case(f"{file}, {name}", "packed", copy, "refused")
     shards = {"licences": [], "patch_px": 8, "thumbnail_px": 4, "shards": [
         {"url": "pipe:touch " + str(HARMED), "samples": 1, "sha256": "0" * 64}]}  # fmt: skip
+    shutil.copytree(original, endless := folder / "endless", ignore=shutil.ignore_patterns(FACTS))
+    (endless / FACTS).symlink_to("/dev/zero")
+    yield Case("facts without end", "packed", endless, "refused")
     (folder / "pipe").mkdir()
     (folder / "pipe" / FACTS).write_text(json.dumps(shards))
     yield Case("a shard that is a command", "packed", folder / "pipe", "refused")

@@ -22,6 +22,7 @@ from training.files import locked, sha256, write_text
 
 Pixels = npt.NDArray[np.uint8]
 FACTS = "facts.json"
+FACTS_BYTES_MAX = 2**26
 BROKEN_HEADER = (EOFError, SyntaxError, RecursionError, tokenize.TokenError)  # what readers raise, too
 REMEDY = "make it with pack.py, teach.py or simulate.py"
 
@@ -96,6 +97,12 @@ def _part(folder: Path, name: str) -> Path:
     return folder / f".{name}.part.npy"
 
 
+def read_facts(folder: Path) -> bytes:
+    """Raises OSError; what is larger than any list of shards ends early, and then is no JSON."""
+    with (folder / FACTS).open("rb") as file:
+        return file.read(FACTS_BYTES_MAX)
+
+
 def load(folder: Path, patch_px: int, thumbnail_px: int) -> Packed:
     """Map a set into memory.
 
@@ -103,7 +110,7 @@ def load(folder: Path, patch_px: int, thumbnail_px: int) -> Packed:
         PackedError: absent, incomplete, changed, of another thumbnail size or of patches smaller than `patch_px`.
     """
     try:
-        facts = json.loads((folder / FACTS).read_text())
+        facts = json.loads(read_facts(folder))
         hashes, licences = facts["sha256"], facts["licences"]
         names = ("thumbnail", "phone", "dslr")
         if not isinstance(licences, list) or hashes != {name: sha256(folder / f"{name}.npy") for name in names}:

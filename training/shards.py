@@ -27,7 +27,7 @@ from PIL import Image
 from training.commandline import UserError
 from training.decoding import printable
 from training.files import locked, replacing, sha256, write_text
-from training.packed import FACTS, REMEDY, Packed, PackedError
+from training.packed import FACTS, REMEDY, Packed, PackedError, read_facts
 from training.packed import load as load_arrays
 
 Pixels = npt.NDArray[np.uint8]
@@ -73,7 +73,7 @@ def load_samples(folder: Path, patch_px: int, thumbnail_px: int, seed: int) -> S
         PackedError: absent, incomplete, changed, of another thumbnail size or of patches smaller than `patch_px`.
     """
     try:
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        facts = json.loads(read_facts(folder))
         if "shards" not in facts:
             return load_arrays(folder, patch_px, thumbnail_px)
         sides = int(facts["patch_px"]), int(facts["thumbnail_px"])
