@@ -39,8 +39,8 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any])
     try:
         with replacing(path) as temporary:
             contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-            text = json.dumps(header)
-            save_file(contiguous, temporary, metadata={"json": text, DIGEST: _digest(contiguous, text)})
+            text = json.dumps({**header, DIGEST: _digest(contiguous, header)})
+            save_file(contiguous, temporary, metadata={"json": text})  # of several keys the order would be by chance
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
             f"{path}: could not be written ({error}); free some space or choose another --out"
@@ -62,7 +62,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             if not isinstance(header, dict):
                 raise ValueError("its header is not a JSON object")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        if metadata.get(DIGEST, "") not in ("", _digest(tensors, metadata["json"])):
+        if header.pop(DIGEST, metadata.get(DIGEST)) not in (None, _digest(tensors, header)):
             raise ValueError("its checksum says that it is damaged")
         return tensors, header
     except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
@@ -71,9 +71,9 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         ) from error
 
 
-def _digest(tensors: dict[str, Tensor], header: str) -> str:
+def _digest(tensors: dict[str, Tensor], header: dict[str, Any]) -> str:
     """sha256 of all that a file says: safetensors itself has no checksum."""
-    whole = hashlib.sha256(header.encode())
+    whole = hashlib.sha256(json.dumps(header).encode())
     for name, tensor in sorted(tensors.items()):
         whole.update(f"\0{name}\0{tensor.dtype}\0{list(tensor.shape)}\0".encode())
         whole.update(tensor.reshape(-1).view(torch.uint8).numpy().data)

@@ -140,3 +140,10 @@ def test_a_full_disk_keeps_the_old_file(saved: Path, monkeypatch: pytest.MonkeyP
         Checkpoint(generators.build("ppcn_student"), "").save(saved)
     assert saved.read_bytes() == before
     assert [path.name for path in saved.parent.iterdir()] == ["tiny.safetensors"]
+
+
+def test_equal_checkpoints_are_equal_bytes(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.safetensors" for number in range(8)]
+    for path in paths:
+        checkpoints.save_tensors(path, {"b": torch.ones(2, 3), "a": torch.zeros(1)}, {"name": "ä", "x": 0.1})
+    assert len({path.read_bytes() for path in paths}) == 1
