@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 NEEDED_DISK_GB := 12
 
-.PHONY: setup demo test slow-models slow-targets lint results releases release experiment alignment scale artifacts emulator emulator-reports android ios robustness soak clean pins verify-pins audit
+.PHONY: setup demo test slow-models slow-targets lint results releases release experiment alignment scale artifacts emulator emulator-reports android ios robustness soak fuzz clean pins verify-pins audit
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/ready
@@ -155,6 +155,9 @@ emulator-reports: $(foreach name,dped-iphone-64-tflite-w8a8 $(foreach network,po
 robustness: $(VENV)/ready
 	$(RUN) benchmarks/robustness.py
 	$(RUN) benchmarks/readme.py
+READER := photo
+fuzz: $(VENV)/ready
+	$(RUN) benchmarks/fuzz.py $(READER)
 KILLS := 100
 soak: $(VENV)/ready
 	$(RUN) benchmarks/soak.py --kills $(KILLS)

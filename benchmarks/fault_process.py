@@ -50,6 +50,23 @@ class Outcome:
     peak_mb: float
 
 
+class Meter:
+    """Of the reading alone: what it is compared with takes time and memory, too."""
+
+    def start(self) -> None:
+        self.running = True
+        with contextlib.suppress(OSError):  # elsewhere than on Linux the peak is of all until now
+            Path("/proc/self/clear_refs").write_text("5")
+        self._began = time.process_time()
+
+    def stop(self) -> None:
+        if self.running:
+            self.running, self.cpu_s, self.peak_mb = False, time.process_time() - self._began, peak_memory_mb()
+
+
+METER = Meter()
+
+
 def read_photo_case(case: Case) -> None:
     """From file to file as enhance.py does, at strength 0, which gives the photo back."""
     from training.full_size import enhance_file
@@ -60,6 +77,7 @@ def read_photo_case(case: Case) -> None:
         target.write_bytes(OLD)
         try:
             enhance_file(_enhancer(), case.path, target, strength=0.0)
+            METER.stop()
         except UserError:
             if target.read_bytes() != OLD:
                 raise Lost("the older file at its place has changed") from None
@@ -210,15 +228,8 @@ READERS: dict[Reader, Callable[[Case], None]] = {
 }
 
 
-def _forget_peak() -> None:
-    """So that the peak is of this case (Linux; elsewhere it is of all until now)."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-
-
 def judged(case: Case) -> Outcome:
-    _forget_peak()
-    started = time.process_time()
+    METER.start()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -234,7 +245,8 @@ def judged(case: Case) -> Outcome:
         kind, said = "lost", str(error)
     except Exception as error:
         kind, said = "crashed", f"{type(error).__name__}: {error}"
-    return Outcome(kind, said[:300], time.process_time() - started, peak_memory_mb())
+    METER.stop()
+    return Outcome(kind, said[:300], METER.cpu_s, METER.peak_mb)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageCms
 
+import training.decoding  # noqa: F401  (HEIC for Pillow)
 from benchmarks.faults import Case, Right, flipped, truncated
 
 Pixels = npt.NDArray[np.uint8]
