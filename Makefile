@@ -24,7 +24,7 @@ demo: $(VENV)/ready
 	else echo "the page goes without an emulated phone, for the reason above" >&2; fi
 	$(RUN) benchmarks/render.py $(DEMO)/reports --quality $(DEMO)/quality/quality.json --training $(DEMO)/pocket --out $(DEMO)/page
 
-# The figures of README.md, from the real pairs and published weights in $(POCKET_DATA). Training takes an hour.
+# The figures of the READMEs, from the real pairs and published weights in $(POCKET_DATA). Training takes an hour.
 POCKET_DATA ?= ../shared/data
 RESULTS := training/results
 PUBLISHED := $(POCKET_DATA)/dped_models_orig/iphone_orig $(POCKET_DATA)/peers/ppcn/student.ckpt $(POCKET_DATA)/peers/ppcn/teacher.ckpt
@@ -100,7 +100,7 @@ scale: $(VENV)/ready
 	$(RUN) benchmarks/reading.py --pairs $(DPED)
 	$(RUN) benchmarks/fine_tuning.py $(POCKET_DATA)/photos/train/bsds_train --held-out $(POCKET_DATA)/photos/validation
 
-# Artifacts of three networks in every precision, for the tables of README.md: `make -j2 artifacts`. One that is there and
+# Artifacts of three networks in every precision, for the tables of the READMEs: `make -j2 artifacts`. One that is there and
 # newer than its checkpoint and the converters is not made again; each process takes one thread. One that misses its
 # floor is written all the same (--allow-below-floor), and its row says so. DPED costs 150 times as much: of its photos,
 # four tiles each, twelve judge.
