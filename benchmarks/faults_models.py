@@ -139,8 +139,9 @@ def core_ml_cases(folder: Path) -> Iterator[Case]:
 
     folder.mkdir(parents=True, exist_ok=True)
     module = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(8, 3, 1)).eval()
+    traced = torch.jit.trace(module, torch.rand(1, 3, 8, 8))  # type: ignore[no-untyped-call]
     model = ct.convert(
-        torch.jit.trace(module, torch.rand(1, 3, 8, 8)), convert_to="mlprogram", compute_precision=ct.precision.FLOAT32,
+        traced, convert_to="mlprogram", compute_precision=ct.precision.FLOAT32,
         minimum_deployment_target=ct.target.iOS17, skip_model_load=True,
         inputs=[ct.TensorType(name="x", shape=(1, 3, 8, 8), dtype=np.float32)],
     )  # fmt: skip

@@ -36,7 +36,7 @@ def seeds(reader: Reader) -> list[bytes]:
 
 def fuzz(args: argparse.Namespace) -> Path:
     try:
-        import atheris
+        import atheris  # type: ignore[import-untyped]
     except ImportError:
         raise UserError("atheris is not installed; pip install atheris (its wheels are for Linux)") from None
     with atheris.instrument_imports(include=["training", "conversion", "benchmarks"]):  # it sees their branches

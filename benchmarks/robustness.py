@@ -28,7 +28,8 @@ from benchmarks.fault_process import Outcome
 from benchmarks.faults import Case
 from benchmarks.faults_models import HARMED, MODELS
 from benchmarks.faults_photos import photo_cases
-from benchmarks.kills import TASKS, soak
+from benchmarks.kill_tasks import TASKS
+from benchmarks.kills import soak
 from training.commandline import UserError, log, run
 from training.files import write_text
 

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.kills import TASKS, soak
+from benchmarks.kill_tasks import TASKS
+from benchmarks.kills import soak
 from training.commandline import UserError, log, run
 from training.files import write_text
 

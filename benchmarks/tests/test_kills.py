@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.kills import TASKS, soak
+from benchmarks.kill_tasks import TASKS
+from benchmarks.kills import soak
 
 
 @pytest.mark.slow
