@@ -94,7 +94,7 @@ def enhance_tiles(
     """
 
     def enhance(tile: Tile) -> int:
-        planes = read(tile).transpose(2, 0, 1)[None]  # a view: engines that take NHWC turn it back, and nothing is copied
+        planes = read(tile).transpose(2, 0, 1)[None]  # a view: engines that take NHWC turn it back, nothing is copied
         enhanced = from_planes(engine.enhance(planes, condition))[tile.kept_in_tile]
         keep(tile, enhanced.clip(0, 1))
         return enhanced.shape[0] * enhanced.shape[1]

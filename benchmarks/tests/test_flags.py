@@ -32,11 +32,16 @@ def flags(repository: Path, parser_of: Callable[[str], argparse.ArgumentParser])
     return found
 
 
+def kind(action: argparse.Action) -> str:
+    """What its values are: whole numbers and fractions are numbers."""
+    return "number" if action.type in (int, float) else getattr(action.type, "__name__", "str")
+
+
 def test_a_flag_means_one_thing(flags: Flags) -> None:
     """Where one script takes several values and another one takes one, they are still of one kind."""
     for flag, actions in flags.items():
         alike = [action for script, action in actions.items() if script not in OTHERWISE.get(flag, {})]
-        assert len({getattr(action.type, "__name__", "str") for action in alike}) == 1, (flag, list(actions))
+        assert len({kind(action) for action in alike}) == 1, (flag, list(actions))
         assert len({action.metavar for action in alike} - {None}) <= 1, (flag, [action.metavar for action in alike])
 
 
