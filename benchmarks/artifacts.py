@@ -1,8 +1,8 @@
 """python benchmarks/artifacts.py ARTIFACT_FOLDER... [--out benchmarks/results]
 
 What conversion made, as its manifests tell it: one row per artifact, by checkpoint, with size, delegation, conversion
-time and fidelity beside their bars. Every file is checked first. Writes artifacts.json and artifacts.md. A report: bars
-missed are said, not punished.
+time and fidelity beside their bars. Every file is checked first. Writes artifacts.json and artifacts.md, where rows of
+checkpoints that none of these artifacts is from stay as they are. A report: bars missed are said, not punished.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tqdm import tqdm
 from benchmarks.markdown import escape_markdown, markdown_table
 from conversion.artifact import Artifact, Delegation, Fidelity, Format, Manifest, Precision
 from conversion.fidelity import BORDER_STEP_MOST_LEVELS, COLOUR_SHIFT_MOST, Floor, below_floor, floor_of
-from training.commandline import run
+from training.commandline import UserError, run
 from training.files import write_text
 
 SIZE_BARS_KB: dict[Precision, float] = {"fp32": 600, "fp16": 300, "w8": 150, "dyn8": 150, "w8a8": 150}  # of Pocket
@@ -220,9 +220,26 @@ def notes(rows: Iterable[Row]) -> list[str]:
     return found
 
 
+def earlier(out: Path) -> list[Row]:
+    """The rows of the last time, or none.
+
+    Raises:
+        UserError: the file is there, but broken.
+    """
+    path = out / "artifacts.json"
+    try:
+        rows: list[Row] = json.loads(path.read_text()) if path.exists() else []
+        sorted(rows, key=order)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not what this command writes ({error}); remove it") from error
+    return rows
+
+
 def report(args: argparse.Namespace) -> Path:
     loaded = [Artifact.load(folder).verify() for folder in tqdm(args.artifacts, desc="checksums", unit="artifact")]
-    rows = sorted((describe(artifact.manifest) for artifact in loaded), key=order)
+    rows = [describe(artifact.manifest) for artifact in loaded]
+    renewed = {row["checkpoint"] for row in rows}
+    rows = sorted(rows + [row for row in earlier(args.out) if row["checkpoint"] not in renewed], key=order)
     text = markdown(rows)
     write_text(args.out / "artifacts.json", json.dumps(rows, indent=2, allow_nan=False) + "\n")
     write_text(args.out / "artifacts.md", text)

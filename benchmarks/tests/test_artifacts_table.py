@@ -186,3 +186,25 @@ def test_a_damaged_artifact_is_refused(
     assert artifacts.main([str(tmp_path / "absent"), "--out", str(tmp_path / "results")]) == 1
     assert "manifest.json: no such file" in capsys.readouterr().err
     assert not (tmp_path / "results").exists()
+
+
+def test_rows_of_other_checkpoints_stay(hollow_artifact: Artifact, tmp_path: Path) -> None:
+    arguments = [str(hollow_artifact.folder), "--out", str(tmp_path)]
+    assert artifacts.main(arguments) == 0
+    (mine,) = json.loads((tmp_path / "artifacts.json").read_text())
+    (tmp_path / "artifacts.json").write_text(
+        json.dumps([mine | {"checkpoint": "another"}, mine | {"precision": "fp16", "name": "of the last time"}])
+    )
+    assert artifacts.main(arguments) == 0
+    rows = json.loads((tmp_path / "artifacts.json").read_text())
+    assert sorted((row["checkpoint"], row["precision"]) for row in rows) == sorted(
+        [("another", "fp32"), (mine["checkpoint"], "fp32")]
+    )
+
+
+def test_a_broken_file_of_the_last_time_is_named(
+    hollow_artifact: Artifact, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "artifacts.json").write_text('[{"name": 1}]')
+    assert artifacts.main([str(hollow_artifact.folder), "--out", str(tmp_path)]) == 1
+    assert "artifacts.json: not what this command writes" in capsys.readouterr().err
