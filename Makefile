@@ -56,7 +56,8 @@ releases: export MALLOC_TRIM_THRESHOLD_ = 2147483648
 releases: $(VENV)/ready
 	for prefix in $(PUBLISHED); do $(RUN) training/import_published.py $$prefix --out runs/published || exit 1; done
 	for seed in $(SEEDS); do $(TEACH) --patches 14000 --whole 200 --seed $$seed --out runs/taught-$$seed || exit 1; done
-	$(TRAIN) $(TAUGHT) --packed-share 1 --preset scores --steps 9000 --validate-every 1000 --out runs/pocket-taught
+	$(TRAIN) $(TAUGHT) --packed-share 1 --preset scores --steps 9000 --validate-every 500 --out runs/pocket-taught-once
+	$(TRAIN) $(TAUGHT) --packed-share 1 --preset scores --lr 1.2e-3 --steps 1000 --init runs/pocket-taught-once --out runs/pocket-taught
 	$(RUN) training/cross_validate.py --pairs $(DPED) --name pocket-iphone --beside $(PEERS) --out runs/folds -- $(FINE_TUNE)
 	$(RUN) training/train.py --pairs $(DPED) --all-pairs $(FINE_TUNE) --out runs/pocket-iphone
 	$(EIGHT_BITS) --checkpoint runs/pocket-iphone --pairs $(DPED) $(TAUGHT) --out runs/8-bit/pocket-iphone
