@@ -107,7 +107,7 @@ class Answers:
 
     @torch.inference_mode()
     def _mean(self, photo: Pixels) -> Image:
-        planes = (torch.from_numpy(photo).permute(2, 0, 1)[None].float() / 255).to(self.device)
+        planes = (torch.tensor(photo).permute(2, 0, 1)[None].float() / 255).to(self.device)
         outputs = []
         for generator in self.generators:
             side = generator.thumbnail_px
