@@ -46,7 +46,7 @@ TEACHER := runs/published/ppcn-teacher.safetensors
 PEERS := $(TEACHER) runs/published/ppcn-student.safetensors runs/published/dped-iphone.safetensors
 TEACH := $(RUN) training/teach.py --phone-photos $(PHONE_PHOTOS) --hold-out $(HELD_OUT) --photos $(OTHER_PHOTOS) $(POCKET_DATA)/photos/train/bsds_train --teachers $(TEACHER)
 TRAIN := $(RUN) training/train.py --pairs $(DPED) --patch 64 --batch 24
-SEEDS := 0 1
+SEEDS := 0 1 3 4
 TAUGHT := --packed $(SEEDS:%=runs/taught-%)
 FINE_TUNE := $(TAUGHT) --packed-share 0.5 --preset structure --patch 64 --batch 24 --lr 6e-4 --steps 300 --init runs/pocket-taught --keep-initial 0.4
 EIGHT_BITS := $(RUN) training/quantize_aware.py --steps 0
@@ -56,15 +56,14 @@ releases: export MALLOC_TRIM_THRESHOLD_ = 2147483648
 releases: $(VENV)/ready
 	for prefix in $(PUBLISHED); do $(RUN) training/import_published.py $$prefix --out runs/published || exit 1; done
 	for seed in $(SEEDS); do $(TEACH) --patches 14000 --whole 200 --seed $$seed --out runs/taught-$$seed || exit 1; done
-	$(TRAIN) $(TAUGHT) --packed-share 1 --preset scores --steps 9000 --validate-every 500 --out runs/pocket-taught-once
-	$(TRAIN) $(TAUGHT) --packed-share 1 --preset scores --lr 1.2e-3 --steps 1000 --init runs/pocket-taught-once --out runs/pocket-taught
+	$(TRAIN) $(TAUGHT) --packed-share 1 --preset scores --steps 18000 --validate-every 500 --out runs/pocket-taught
 	$(RUN) training/cross_validate.py --pairs $(DPED) --name pocket-iphone --beside $(PEERS) --out runs/folds -- $(FINE_TUNE)
 	$(RUN) training/train.py --pairs $(DPED) --all-pairs $(FINE_TUNE) --out runs/pocket-iphone
 	$(EIGHT_BITS) --checkpoint runs/pocket-iphone --pairs $(DPED) $(TAUGHT) --out runs/8-bit/pocket-iphone
 	$(TEACH) --patches 8000 --whole 0 --seed 2 --out runs/taught-patches
 	$(TRAIN) --packed runs/taught-patches --steps 1500 --out runs/pocket-patches-alone
 	$(RUN) training/simulate.py $(OTHER_PHOTOS) --attribution training/weights/pocket-clean-photos.csv --variants 3 --out runs/simulated
-	$(RUN) training/train.py --packed runs/simulated --packed-share 0.9 --patch 64 --batch 24 --steps 2500 --validate-every 500 --out runs/pocket-clean
+	$(RUN) training/train.py --packed runs/simulated --packed-share 0.9 --patch 64 --batch 24 --steps 2000 --validate-every 500 --out runs/pocket-clean
 	$(EIGHT_BITS) --checkpoint runs/pocket-clean --packed runs/simulated --out runs/8-bit/pocket-clean
 	$(RUN) training/evaluate.py runs/8-bit/pocket-clean --split held-out --out $(RESULTS)/releases
 	$(RUN) training/looks.py runs/8-bit/pocket-iphone runs/pocket-patches-alone --photos $(addprefix $(PHONE_PHOTOS)/,$(HELD_OUT)) $(POCKET_DATA)/photos/phone_fullres --beside runs/published/dped-iphone.safetensors --teachers $(TEACHER) --out runs/looks/held-out

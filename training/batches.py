@@ -45,9 +45,8 @@ class _Drawn:
 class Batches(Dataset[tuple[Batch, Batch]]):
     """Step -> two batches: the generator's and the discriminator's.
 
-    A sample is a random crop of a random pair, or of a packed sample, mirrored at random, with the thumbnail of the
-    photo that it is from. Never turned: which tone is right depends on what is above, as the sky is. Decoded photos
-    are kept in memory up to 1 GiB per worker.
+    A sample is a random crop of a random pair, or of a packed sample, turned and mirrored at random (which keeps its
+    tone), with the thumbnail of the photo that it is from. Decoded photos are kept in memory up to 1 GiB per worker.
 
     Args:
         packed, packed_share: sets of packed samples, and which share of every batch is from them all.
@@ -102,21 +101,22 @@ class Batches(Dataset[tuple[Batch, Batch]]):
                 int(random.integers(height - self.patch_px + 1)),
                 int(random.integers(width - self.patch_px + 1)),
             )
-            mirror = bool(random.integers(2))
+            turns, mirror = int(random.integers(4)), bool(random.integers(2))
             if at % self.processes == self.rank:  # the other ones are drawn only to go on as they do
-                samples.append(self._augmented(*drawn.load(), top, left, mirror))
+                samples.append(self._augmented(*drawn.load(), top, left, turns, mirror))
         return Batch(*(_to_tensor(side) for side in zip(*samples, strict=True)))
 
     def _augmented(
-        self, phone: Pixels, dslr: Pixels, small: Pixels, top: int, left: int, mirror: bool
+        self, phone: Pixels, dslr: Pixels, small: Pixels, top: int, left: int, turns: int, mirror: bool
     ) -> tuple[Pixels, Pixels, Pixels]:
         patch = self.patch_px
 
-        def mirrored(image: Pixels) -> Pixels:
+        def turned(image: Pixels) -> Pixels:
+            image = np.rot90(image, turns)
             return image[:, ::-1] if mirror else image
 
         crop = np.s_[top : top + patch, left : left + patch]
-        return mirrored(phone[crop]), mirrored(dslr[crop]), mirrored(small)
+        return turned(phone[crop]), turned(dslr[crop]), turned(small)
 
     def _draw_packed(self, random: np.random.Generator, draw: int) -> _Drawn:
         of = sum(map(len, self.packed))

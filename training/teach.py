@@ -22,10 +22,9 @@ from training.generators.base import Generator
 from training.packed import Writer
 from training.photos import read_folder
 from training.pictures import Pictures, crops
-from training.tiling import thumbnail, to_uint8
+from training.tiling import thumbnail
 
 Pixels = npt.NDArray[np.uint8]
-Image = npt.NDArray[np.float32]
 Random = np.random.Generator
 
 
@@ -83,11 +82,9 @@ def teach(args: argparse.Namespace) -> Path:
 
 
 class Answers:
-    """The teachers' mean output, clamped, for a photo [H, W, 3]: detail of a random orientation, tone of upright.
+    """The mean of the teachers' outputs, clamped, for a photo [H, W, 3] turned and mirrored at random.
 
-    A student that sees the answers in every orientation learns the mean over orientations, which has finer detail than
-    any of them. Tone is best where the photo stands upright, as the teachers' own pairs did: so every answer gets the
-    mean colour of the answer to the upright photo.
+    A student that sees the answers in every orientation learns the mean over orientations.
     """
 
     def __init__(self, generators: Sequence[Generator], device: str):
@@ -96,25 +93,20 @@ class Answers:
         self.generators = [generator.eval().to(device) for generator in generators]
         self.device = device
 
+    @torch.inference_mode()
     def __call__(self, photo: Pixels, random: Random) -> Pixels:
         turns, mirror = int(random.integers(4)), bool(random.integers(2))
         turned = np.rot90(photo, turns)
-        answer = self._mean(np.ascontiguousarray(turned[:, ::-1] if mirror else turned))
-        if turns or mirror:
-            answer = np.rot90(answer[:, ::-1] if mirror else answer, -turns)
-            answer = answer + (self._mean(photo).mean((0, 1)) - answer.mean((0, 1)))
-        return to_uint8(answer)
-
-    @torch.inference_mode()
-    def _mean(self, photo: Pixels) -> Image:
-        planes = (torch.tensor(photo).permute(2, 0, 1)[None].float() / 255).to(self.device)
+        turned = np.ascontiguousarray(turned[:, ::-1] if mirror else turned)
+        planes = (torch.from_numpy(turned).permute(2, 0, 1)[None].float() / 255).to(self.device)
         outputs = []
         for generator in self.generators:
             side = generator.thumbnail_px
-            small = torch.from_numpy(thumbnail(photo, side, side)).permute(2, 0, 1)[None].float() / 255
+            small = torch.from_numpy(thumbnail(turned, side, side)).permute(2, 0, 1)[None].float() / 255
             outputs.append(generator(planes, small.to(self.device)).clamp(0, 1))
-        mean: Image = torch.stack(outputs).mean(0)[0].permute(1, 2, 0).cpu().numpy()
-        return mean
+        mean = torch.stack(outputs).mean(0)
+        answer = (mean[0] * 255 + 0.5).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+        return np.rot90(answer[:, ::-1] if mirror else answer, -turns)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

