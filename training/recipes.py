@@ -64,7 +64,8 @@ class PixelRecipe:
         module = _channels_last(generator)
         kernels = [parameter for parameter in module.parameters() if parameter.ndim == 4]
         others = [parameter for parameter in module.parameters() if parameter.ndim != 4]
-        self.generator, muon, adam = fabric.setup(module, Muon(kernels, lr), Adam(others, lr=lr))
+        adam = Adam([{"params": others}], lr=lr)  # as a group, which may be empty
+        self.generator, muon, adam = fabric.setup(module, Muon(kernels, lr), adam)
         self.modules = {"generator": self.generator}
         self.optimizers: dict[str, Optimizer] = {"kernels": muon, "others": adam}
 
