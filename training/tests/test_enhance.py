@@ -225,13 +225,21 @@ def test_stopped_in_the_middle_it_leaves_nothing(
     assert time.monotonic() - sent_at < 20
 
 
-# Of the process itself: getrusage would count the process that has started it, before it became this one.
+# Without pages of files: how much of torch's 1 GB of libraries is mapped is for the system to decide, and was 240 MB in one
+# environment and 445 MB in another one with the same libraries.
 PEAK = """
-import sys
+import sys, threading, time
 from training import enhance
+def watch():
+    while True:
+        with open("/proc/self/status") as status:
+            own = [int(line.split()[1]) for line in status if line.startswith(("RssAnon", "RssShmem"))]
+        peaks_kib.append(sum(own))
+        time.sleep(0.01)
+peaks_kib = []
+threading.Thread(target=watch, daemon=True).start()
 assert enhance.main(sys.argv[1:]) == 0
-peak_kib = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print(int(peak_kib) // 1024)
+print(max(peaks_kib) // 1024)
 """
 
 
@@ -246,4 +254,4 @@ def test_memory_does_not_grow_with_the_photo(checkpoint: Path, tmp_path: Path) -
         peaks_mb[megapixels] = int(ran.stdout.splitlines()[-1])
         with Image.open(tmp_path / "out" / photo.name) as made:
             assert made.size == (height, width)
-    assert peaks_mb[12] <= 700 and peaks_mb[48] <= 1.3 * peaks_mb[12], peaks_mb
+    assert 100 < peaks_mb[12] <= 500 and peaks_mb[48] <= 1.3 * peaks_mb[12], peaks_mb
