@@ -225,8 +225,8 @@ def test_stopped_in_the_middle_it_leaves_nothing(
     assert time.monotonic() - sent_at < 20
 
 
-# Without pages of files: how much of torch's 1 GB of libraries is mapped is for the system to decide, and was 240 MB in one
-# environment and 445 MB in another one with the same libraries.
+# Without pages of files: how much of torch's 1 GB of libraries is mapped is for the system to decide, and was 240 MB in
+# one environment and 445 MB in another one with the same libraries.
 PEAK = """
 import sys, threading, time
 from training import enhance
