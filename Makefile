@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 NEEDED_DISK_GB := 12
 
-.PHONY: setup demo test slow-models slow-targets lint results releases release experiment alignment scale artifacts emulator emulator-reports android ios robustness soak fuzz clean pins verify-pins audit
+.PHONY: setup demo test slow-rest slow-benchmarks lint results releases release experiment alignment scale artifacts emulator emulator-reports android ios robustness soak fuzz clean pins verify-pins audit
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/ready
@@ -174,14 +174,14 @@ ios:
 
 test: lint
 	$(RUN) -m pytest -m "not slow"
-	$(MAKE) --no-print-directory --jobs 2 --output-sync=target slow-models slow-targets
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=target slow-rest slow-benchmarks
 
 # Side by side, each with one thread: two that wait for each other on two cores cost more than they bring.
-slow-models slow-targets: export OMP_NUM_THREADS = 1
-slow-models:
-	env -u MAKEFLAGS $(RUN) -m pytest -m slow training conversion
-slow-targets:
-	env -u MAKEFLAGS $(RUN) -m pytest -m slow benchmarks android_demo ios_demo
+slow-rest slow-benchmarks: export OMP_NUM_THREADS = 1
+slow-rest:
+	env -u MAKEFLAGS $(RUN) -m pytest -m slow training conversion android_demo ios_demo
+slow-benchmarks:
+	env -u MAKEFLAGS $(RUN) -m pytest -m slow benchmarks
 
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .
