@@ -28,7 +28,7 @@ def run(parser: argparse.ArgumentParser, body: Callable[[argparse.Namespace], Pa
     except UserError as error:
         return _fail(parser, str(error))
     except OSError as error:
-        if error.errno in FULL:
+        if is_full(error):
             return _fail(parser, f"{error.filename or 'the disk'}: no space left; free some or choose another --out")
         if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
             return _fail(parser, f"{error.filename}: {error.strerror}; choose a path that you can write to and read")
@@ -39,9 +39,14 @@ def run(parser: argparse.ArgumentParser, body: Callable[[argparse.Namespace], Pa
     return 0
 
 
+def is_full(error: OSError) -> bool:
+    """Whether there was no space left. numpy says so in words alone: "27648 requested and 417 written"."""
+    return error.errno in FULL or (error.errno is None and str(error).endswith(" written"))
+
+
 def _in_a_thread(args: threading.ExceptHookArgs) -> None:
     """What a helper's thread dies of is told by the main thread, which meets it next: no need for a traceback."""
-    if not (isinstance(args.exc_value, OSError) and args.exc_value.errno in FULL):
+    if not (isinstance(args.exc_value, OSError) and is_full(args.exc_value)):
         threading.__excepthook__(args)
 
 

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from training import align, train
@@ -119,6 +120,18 @@ def test_every_kind_of_full_disk_gets_a_sentence(number: int, capsys: pytest.Cap
 
     assert run_script(argparse.ArgumentParser(prog="x.py"), body, []) == 1
     assert capsys.readouterr().err == "x.py: model.bin: no space left; free some or choose another --out\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux' /dev/full, which is always full")
+def test_numpy_s_way_to_say_it_gets_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    import argparse
+
+    def body(_: argparse.Namespace) -> Path:
+        np.zeros(1 << 20).tofile("/dev/full")
+        raise AssertionError("it has been written")
+
+    assert run_script(argparse.ArgumentParser(prog="x.py"), body, []) == 1
+    assert capsys.readouterr().err == "x.py: the disk: no space left; free some or choose another --out\n"
 
 
 def test_scripts_refuse_a_folder_in_which_another_run_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
