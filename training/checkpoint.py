@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
@@ -40,7 +40,9 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any])
         with replacing(path) as temporary:
             contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
             text = json.dumps({**header, DIGEST: _digest(contiguous, header)})
-            save_file(contiguous, temporary, metadata={"json": text})  # of several keys the order would be by chance
+            # One key, as the order of several would be by chance; and not by save_file, whose own temporary file stays
+            # where it is killed.
+            temporary.write_bytes(save(contiguous, metadata={"json": text}))
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
             f"{path}: could not be written ({error}); free some space or choose another --out"

@@ -135,7 +135,7 @@ def test_a_full_disk_keeps_the_old_file(saved: Path, monkeypatch: pytest.MonkeyP
     def full(*_args: object, **_kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoints, "save_file", full)
+    monkeypatch.setattr(checkpoints, "save", full)
     with pytest.raises(CheckpointError, match=r"tiny\.safetensors: could not be written .*No space left"):
         Checkpoint(generators.build("ppcn_student"), "").save(saved)
     assert saved.read_bytes() == before
