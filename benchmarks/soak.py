@@ -1,8 +1,8 @@
 """python benchmarks/soak.py [--kills 100] [--tasks train align enhance convert benchmark]
 
 Ends runs at random moments, by SIGKILL or a full disk, runs each again, and compares with an uninterrupted run:
-weights, patches, photos, artifacts and reports must be the same, and no temporary file may stay. Writes soak.json; exit
-code 1 if one rerun gives anything else.
+weights, patches, photos, artifacts and reports must be the same, and no temporary file may stay. Writes soak.json after
+each task, where other tasks stay as they are; exit code 1 if one rerun gives anything else.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from benchmarks.kill_tasks import TASKS
 from benchmarks.kills import soak
@@ -33,11 +34,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 def body(args: argparse.Namespace) -> Path:
     if args.kills < 1:
         raise UserError(f"--kills {args.kills}: give 1 or more")
-    done = [soak(task, args.kills, args.seed, log.info) for task in args.tasks]
-    path = write_text(args.out / "soak.json", json.dumps([asdict(one) for one in done], indent=1) + "\n")
+    path, done = args.out / "soak.json", []
+    rows = earlier(path)
+    for task in args.tasks:
+        done.append(soak(task, args.kills, args.seed, log.info))
+        rows[task] = asdict(done[-1])
+        write_text(path, json.dumps([rows[task] for task in TASKS if task in rows], indent=1) + "\n")
     if faults := [f"{one.task}, {fault}" for one in done for fault in one.lost]:
         raise UserError(f"{path}: {len(faults)} of {args.kills * len(done)} kills did harm, the first: {faults[0]}")
     return path
+
+
+def earlier(path: Path) -> dict[str, dict[str, Any]]:
+    """What became of each task the last time.
+
+    Raises:
+        UserError: the file is there, but broken.
+    """
+    try:
+        return {row["task"]: row for row in json.loads(path.read_text())} if path.exists() else {}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not what this command writes ({error}); remove it") from error
 
 
 if __name__ == "__main__":
