@@ -161,6 +161,8 @@ fuzz: $(VENV)/ready
 KILLS := 100
 soak: $(VENV)/ready
 	$(RUN) benchmarks/soak.py --kills $(KILLS)
+	$(RUN) benchmarks/robustness.py --classes kills
+	$(RUN) benchmarks/readme.py
 
 # The demo app for Android as a signed APK, without Android Studio: see android_demo/README.md.
 android: $(VENV)/ready

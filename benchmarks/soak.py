@@ -12,10 +12,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from benchmarks.kill_tasks import TASKS
-from benchmarks.kills import soak
+from benchmarks.kills import read_soaked, soak
 from training.commandline import UserError, log, run
 from training.files import write_text
 
@@ -35,26 +34,15 @@ def body(args: argparse.Namespace) -> Path:
     if args.kills < 1:
         raise UserError(f"--kills {args.kills}: give 1 or more")
     path, done = args.out / "soak.json", []
-    rows = earlier(path)
+    soaked = read_soaked(path)
     for task in args.tasks:
         done.append(soak(task, args.kills, args.seed, log.info))
-        rows[task] = asdict(done[-1])
-        write_text(path, json.dumps([rows[task] for task in TASKS if task in rows], indent=1) + "\n")
+        soaked[task] = done[-1]
+        rows = [asdict(soaked[task]) for task in TASKS if task in soaked]
+        write_text(path, json.dumps(rows, indent=1) + "\n")
     if faults := [f"{one.task}, {fault}" for one in done for fault in one.lost]:
         raise UserError(f"{path}: {len(faults)} of {args.kills * len(done)} kills did harm, the first: {faults[0]}")
     return path
-
-
-def earlier(path: Path) -> dict[str, dict[str, Any]]:
-    """What became of each task the last time.
-
-    Raises:
-        UserError: the file is there, but broken.
-    """
-    try:
-        return {row["task"]: row for row in json.loads(path.read_text())} if path.exists() else {}
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: not what this command writes ({error}); remove it") from error
 
 
 if __name__ == "__main__":
