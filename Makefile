@@ -150,7 +150,7 @@ emulator-reports: $(foreach name,dped-iphone-64-tflite-w8a8 $(foreach network,po
 	$(ON_EMULATOR) $(addprefix $(ARTIFACTS)/pocket-clean-,$(PHONE_FORMATS)) --cpus cortex-a76
 	$(ON_EMULATOR) $(addprefix $(ARTIFACTS)/pocket-iphone-,$(PHONE_FORMATS))
 
-# What odd, broken and hostile files do, and runs that are killed: the table of README.md. `soak` ends each kind of run a
+# What odd, broken and hostile files do, and runs that are killed: the table of benchmarks/README.md. `soak` ends each kind of run a
 # hundred times; it takes an hour.
 robustness: $(VENV)/ready
 	$(RUN) benchmarks/robustness.py

@@ -144,7 +144,7 @@ def table(facts: dict[str, Any]) -> str:
 
 def measure(args: argparse.Namespace) -> Path:
     if min(args.count, *args.jobs) < 1:
-        raise UserError("--pairs and --jobs must be positive")
+        raise UserError("--count and --jobs must be positive")
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="pocket-dslr-") as folder:
         pairs = large_pairs(args.photos, args.count, Path(folder))
