@@ -24,7 +24,7 @@ ADAM_RMS = 0.2  # of Adam's steps, in units of the learning rate
 class Muon(Optimizer):
     """For kernels [O, I, h, w], with Nesterov's momentum; biases and the like go to another optimizer."""
 
-    def __init__(self, kernels: Iterable[Parameter], lr: float):
+    def __init__(self, kernels: Iterable[Parameter], lr: float | Tensor):
         super().__init__(kernels, {"lr": lr})
 
     @torch.no_grad()
@@ -39,7 +39,7 @@ class Muon(Optimizer):
                 momentum = state["momentum"].lerp_(kernel.grad, 1 - MOMENTUM)
                 direction = orthogonal(kernel.grad.lerp(momentum, MOMENTUM).flatten(1))
                 size = ADAM_RMS * max(direction.shape) ** 0.5
-                kernel.add_(direction.view_as(kernel), alpha=-group["lr"] * size)
+                kernel.sub_(direction.view_as(kernel) * (group["lr"] * size))  # a rate that may be a tensor
 
 
 def orthogonal(matrix: Tensor) -> Tensor:

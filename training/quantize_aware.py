@@ -38,6 +38,7 @@ FLOAT_WEIGHT = 3.0  # of the float network's own error beside that of the quanti
 WARM_UP_STEPS = 20
 SAVE_EVERY = 100
 SPAN_BATCHES, JUDGE_BATCHES, JUDGE_BATCH = 16, 8, 16
+CPU = torch.device("cpu")
 
 
 def parse() -> argparse.ArgumentParser:
@@ -71,11 +72,11 @@ def quantize_aware(args: argparse.Namespace) -> Path:
     sizes = args.batch, args.patch, generator.thumbnail_px, args.seed
     batches = Batches(pairs, args.steps + SPAN_BATCHES, *sizes, packed, packed_share=1.0)
     calibration, judges = (
-        [Batches(part, JUDGE_BATCHES, JUDGE_BATCH, *sizes[1:])[k][0] for k in range(JUDGE_BATCHES)]
+        [Batches(part, JUDGE_BATCHES, JUDGE_BATCH, *sizes[1:])[k][0].to(CPU) for k in range(JUDGE_BATCHES)]
         for part in (usable(splits.calibration, log.warning), usable(splits.fidelity, log.warning))
     )
 
-    samples = [batches[args.steps + k][0] for k in range(SPAN_BATCHES)]
+    samples = [batches[args.steps + k][0].to(CPU) for k in range(SPAN_BATCHES)]
     varied = [(b.phone, b.thumbnail) for k, one in enumerate(samples) for b in (one, recoloured(one, [args.seed, k]))]
 
     layers = convolutions_of_enhance(generator)
@@ -102,7 +103,7 @@ def quantize_aware(args: argparse.Namespace) -> Path:
             for group in optimizer.param_groups:
                 group["lr"] = args.lr * schedule(step, args.steps)
             with fake_quantized(generator, layers, activation_bits=ACTIVATION_BITS) as quantization:
-                batch = half_recoloured(batches[step][0], [args.seed, step])
+                batch = half_recoloured(batches[step][0].to(CPU), [args.seed, step])
                 errors = learn(generator, original, quantization, batch, optimizer, step)
             bar.update()
             bar.set_postfix({name: f"{mse_to_psnr(error):.1f} dB" for name, error in errors.items()}, refresh=False)

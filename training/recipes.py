@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar, Protocol, TypeVar
 
@@ -17,6 +17,7 @@ from torch.optim import Adam, Optimizer
 from training import losses
 from training.batches import Batch
 from training.commandline import UserError
+from training.cuda_graph import Graphed
 from training.discriminator import Discriminator
 from training.generators.base import Generator
 from training.muon import Muon
@@ -28,7 +29,7 @@ WARM_UP_STEPS = 100  # of PixelRecipe
 
 
 class NotFinite(UserError):
-    """Training has diverged; the weights of the last good step are untouched."""
+    """Training has diverged; what was saved last is good."""
 
 
 class Recipe(Protocol):
@@ -54,34 +55,52 @@ def make_recipe(
 class PixelRecipe:
     """Errors of pixels and of structure; Muon for the kernels and Adam for the rest, of one learning rate.
 
-    The rate rises for a while, then falls to zero along a cosine.
+    The rate rises for a while, then falls to zero along a cosine. On one GPU a step is a CUDA graph.
     """
 
     independent: ClassVar[bool] = False
 
     def __init__(self, fabric: Fabric, generator: Generator, weights: losses.PixelWeights, lr: float, steps: int):
-        self.fabric, self.weights, self.lr, self.steps = fabric, weights, lr, steps
+        self.fabric, self.lr, self.steps, self.scales = fabric, lr, steps, weights.scales
+        self.weights = fabric.to_device(torch.tensor([1.0, weights.structure, weights.mse]))
+        self.graphed = fabric.device.type == "cuda" and fabric.world_size == 1
         module = _channels_last(generator)
         kernels = [parameter for parameter in module.parameters() if parameter.ndim == 4]
         others = [parameter for parameter in module.parameters() if parameter.ndim != 4]
-        adam = Adam([{"params": others}], lr=lr)  # as a group, which may be empty
-        self.generator, muon, adam = fabric.setup(module, Muon(kernels, lr), adam)
+        # A graph reads the rate from memory.
+        rates = [fabric.to_device(torch.tensor(lr)) if self.graphed else lr for _ in range(2)]
+        adam = Adam([{"params": others}], lr=rates[1], capturable=self.graphed)  # as a group, which may be empty
+        self.generator, muon, adam = fabric.setup(module, Muon(kernels, rates[0]), adam)
         self.modules = {"generator": self.generator}
         self.optimizers: dict[str, Optimizer] = {"kernels": muon, "others": adam}
+        self._learn: Callable[..., Tensor] = Graphed(self._learn_from) if self.graphed else self._learn_from
 
     def step(self, index: int, batch: Batch, other: Batch) -> dict[str, float]:
-        warm = min(1.0, (index + 1) / WARM_UP_STEPS)
+        self.index, warm = index, min(1.0, (index + 1) / WARM_UP_STEPS)
+        self._set_rate(self.lr * warm * (1 + math.cos(math.pi * index / self.steps)) / 2)
+        return self._checked(self._learn(batch.phone, batch.dslr, batch.thumbnail))
+
+    def _set_rate(self, rate: float) -> None:
         for group in (group for optimizer in self.optimizers.values() for group in optimizer.param_groups):
-            group["lr"] = self.lr * warm * (1 + math.cos(math.pi * index / self.steps)) / 2
-        enhanced = self.generator(batch.phone, batch.thumbnail).float()
-        terms = {
-            "l1": F.l1_loss(enhanced, batch.dslr),
-            "structure": losses.structure_loss(enhanced, batch.dslr, self.weights.scales),
-            "mse": F.mse_loss(enhanced, batch.dslr),
-        }
-        total = terms["l1"] + self.weights.structure * terms["structure"] + self.weights.mse * terms["mse"]
-        _descend(self.fabric, self.optimizers.values(), total, terms, index, self.generator)
-        return {name: term.item() for name, term in terms.items()}
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
+    def _learn_from(self, phone: Tensor, dslr: Tensor, thumbnail: Tensor) -> Tensor:
+        """One step -> the terms of its loss [3]."""
+        enhanced = self.generator(phone, thumbnail).float()
+        structure = losses.structure_loss(enhanced, dslr, self.scales)
+        terms = torch.stack([F.l1_loss(enhanced, dslr), structure, F.mse_loss(enhanced, dslr)])
+        if not self.graphed:  # what is being recorded has no values yet
+            self._checked(terms)
+        _descend(self.fabric, self.optimizers.values(), (terms * self.weights).sum(), self.generator)
+        return terms.detach()
+
+    def _checked(self, terms: Tensor) -> dict[str, float]:
+        named = dict(zip(("l1", "structure", "mse"), terms.tolist(), strict=True))
+        _require_finite(named, self.index)
+        return named
 
 
 class PaperRecipe:
@@ -114,7 +133,8 @@ class PaperRecipe:
             }
         total = sum(getattr(self.weights, name) * term for name, term in terms.items())
         assert isinstance(total, Tensor)
-        _descend(self.fabric, [self.generator_adam], total, terms, index)
+        _require_finite({name: term.item() for name, term in terms.items()}, index)
+        _descend(self.fabric, [self.generator_adam], total)
 
         # Each patch of the discriminator's batch is the DSLR's or an enhanced one at random.
         self.discriminator.requires_grad_(True)
@@ -125,7 +145,8 @@ class PaperRecipe:
         is_dslr = coins[self.fabric.global_rank :: processes].to(enhanced.device)
         logits = self.discriminator(torch.where(is_dslr.view(-1, 1, 1, 1), other.dslr, enhanced))
         cross_entropy = losses.discriminator_loss(logits, is_dslr) * processes
-        _descend(self.fabric, [self.discriminator_adam], cross_entropy, {"discriminator": cross_entropy}, index)
+        _require_finite({"discriminator": cross_entropy.item()}, index)
+        _descend(self.fabric, [self.discriminator_adam], cross_entropy)
         accuracy = (logits.argmax(1) == (~is_dslr).long()).float().mean()
         named = {**terms, "total": total, "discriminator": cross_entropy / len(coins), "accuracy": accuracy}
         return {name: term.item() for name, term in named.items()}
@@ -143,21 +164,17 @@ def _set_up(fabric: Fabric, module: nn.Module, lr: float) -> tuple[nn.Module, Op
     return wrapped, optimizer
 
 
-def _descend(
-    fabric: Fabric,
-    optimizers: Iterable[Optimizer],
-    loss: Tensor,
-    terms: dict[str, Tensor],
-    step: int,
-    clipped: nn.Module | None = None,
-) -> None:
-    """One step down the gradient; that of `clipped` is shortened to length 1."""
-    if not torch.isfinite(loss):
-        values = ", ".join(f"{name} {term.item():.4g}" for name, term in terms.items())
+def _require_finite(terms: Mapping[str, float], step: int) -> None:
+    if not all(map(math.isfinite, terms.values())):
+        values = ", ".join(f"{name} {term:.4g}" for name, term in terms.items())
         raise NotFinite(
             f"step {step}: the loss is not a finite number ({values}); the last good checkpoint is kept: "
             "run again with a smaller --lr and another --out"
         )
+
+
+def _descend(fabric: Fabric, optimizers: Iterable[Optimizer], loss: Tensor, clipped: nn.Module | None = None) -> None:
+    """One step down the gradient; that of `clipped` is shortened to length 1."""
     optimizers = list(optimizers)
     for optimizer in optimizers:
         optimizer.zero_grad()

@@ -22,10 +22,12 @@ from training.generators.base import Generator
 from training.packed import Writer
 from training.photos import read_folder
 from training.pictures import Pictures, crops
-from training.tiling import thumbnail
+from training.tiling import thumbnail, to_uint8
 
 Pixels = npt.NDArray[np.uint8]
+Images = npt.NDArray[np.float32]
 Random = np.random.Generator
+PATCHES_AT_ONCE = 16  # fills a GPU better than one does; a CPU's cache holds no more
 
 
 def parse() -> argparse.ArgumentParser:
@@ -64,12 +66,15 @@ def teach(args: argparse.Namespace) -> Path:
     answer = Answers([teacher.generator for teacher in teachers], args.accelerator)
     samples = Writer(args.patches + args.whole * args.crops, args.patch, args.thumbnail, args.out)
     random = np.random.default_rng(args.seed)
-    for _ in tqdm(range(args.patches), desc="patches", unit="patch", mininterval=1):
-        patch = pictures.patch(random)
-        samples.add(thumbnail(patch, args.thumbnail, args.thumbnail), patch, answer(patch, random))
+    with tqdm(total=args.patches, desc="patches", unit="patch", mininterval=1) as bar:
+        for start in range(0, args.patches, PATCHES_AT_ONCE):
+            patches = [pictures.patch(random) for _ in range(min(PATCHES_AT_ONCE, args.patches - start))]
+            for patch, answered in zip(patches, answer(patches, random), strict=True):
+                samples.add(thumbnail(patch, args.thumbnail, args.thumbnail), patch, answered)
+            bar.update(len(patches))
     for _ in tqdm(range(args.whole), desc="whole photos", unit="photo", mininterval=1):
         photo = pictures.whole(random)
-        small, answered = thumbnail(photo, args.thumbnail, args.thumbnail), answer(photo, random)
+        small, (answered,) = thumbnail(photo, args.thumbnail, args.thumbnail), answer([photo], random)
         for crop in crops(photo.shape, args.patch, args.crops, random):
             samples.add(small, photo[crop], answered[crop])
     facts = {
@@ -82,9 +87,11 @@ def teach(args: argparse.Namespace) -> Path:
 
 
 class Answers:
-    """The mean of the teachers' outputs, clamped, for a photo [H, W, 3] turned and mirrored at random.
+    """The teachers' mean outputs, clamped: detail of a random orientation, tone of the upright photo.
 
-    A student that sees the answers in every orientation learns the mean over orientations.
+    A student that sees the answers in every orientation learns the mean over orientations, which has finer detail than
+    any of them. Tone is best where the photo stands upright, as the teachers' own pairs did: so every answer gets the
+    mean colour of the answer to the upright photo.
     """
 
     def __init__(self, generators: Sequence[Generator], device: str):
@@ -93,20 +100,29 @@ class Answers:
         self.generators = [generator.eval().to(device) for generator in generators]
         self.device = device
 
-    @torch.inference_mode()
-    def __call__(self, photo: Pixels, random: Random) -> Pixels:
+    def __call__(self, photos: Sequence[Pixels], random: Random) -> list[Pixels]:
+        """Of photos [H, W, 3] of one size, which are turned alike."""
         turns, mirror = int(random.integers(4)), bool(random.integers(2))
-        turned = np.rot90(photo, turns)
-        turned = np.ascontiguousarray(turned[:, ::-1] if mirror else turned)
-        planes = (torch.from_numpy(turned).permute(2, 0, 1)[None].float() / 255).to(self.device)
+        upright = np.stack(photos)
+        turned = np.rot90(upright, turns, axes=(1, 2))
+        answers = self._mean(np.ascontiguousarray(turned[:, :, ::-1] if mirror else turned))
+        answers = np.rot90(answers[:, :, ::-1] if mirror else answers, -turns, axes=(1, 2))
+        if turns or mirror:
+            tone = (1, 2)
+            answers = answers + (self._mean(upright).mean(tone, keepdims=True) - answers.mean(tone, keepdims=True))
+        return list(to_uint8(answers))
+
+    @torch.inference_mode()
+    def _mean(self, photos: Pixels) -> Images:
+        planes = (torch.from_numpy(photos).permute(0, 3, 1, 2).float() / 255).to(self.device)
         outputs = []
         for generator in self.generators:
             side = generator.thumbnail_px
-            small = torch.from_numpy(thumbnail(turned, side, side)).permute(2, 0, 1)[None].float() / 255
+            thumbnails = np.stack([thumbnail(photo, side, side) for photo in photos])
+            small = torch.from_numpy(thumbnails).permute(0, 3, 1, 2).float() / 255
             outputs.append(generator(planes, small.to(self.device)).clamp(0, 1))
-        mean = torch.stack(outputs).mean(0)
-        answer = (mean[0] * 255 + 0.5).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-        return np.rot90(answer[:, ::-1] if mirror else answer, -turns)
+        mean: Images = torch.stack(outputs).mean(0).permute(0, 2, 3, 1).cpu().numpy()
+        return mean
 
 
 def main(argv: Sequence[str] | None = None) -> int:

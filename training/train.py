@@ -20,7 +20,7 @@ from typing import cast
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -39,6 +39,7 @@ from training.shards import load_samples
 from training.validation import SCORE, Means, draw_row, validate
 
 EMA_DECAY = 0.999
+Tensors = tuple[Tensor, ...] | list[Tensor]
 HOW_NOT_WHAT = ("out", "minutes", "patience", "finetune")  # flags with which a run may be resumed differently
 
 
@@ -120,7 +121,7 @@ def learn(args: argparse.Namespace, out: Path, preset: str, fabric: Fabric) -> P
         validation, judged = fine_tuning.halves(validation)
 
     torch.manual_seed(args.seed)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.use_deterministic_algorithms(fabric.device.type == "cpu", warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # it only costs time
     initial = Checkpoint.load(args.init) if args.init else None
     generator = initial.generator.train() if initial else generators.build(args.generator)
@@ -128,7 +129,7 @@ def learn(args: argparse.Namespace, out: Path, preset: str, fabric: Fabric) -> P
         raise UserError(f"{args.init}: is a {generator.name}; give --generator {generator.name}")
     packed = [load_samples(folder, args.patch, generator.thumbnail_px, args.seed) for folder in args.packed]
     recipe = make_recipe(preset, fabric, generator, args.lr, args.steps, args.vgg)
-    ema = AveragedModel(generator, avg_fn=moving_average)
+    ema = AveragedModel(generator, multi_avg_fn=moving_average)
     averaged = cast(Generator, ema.module)
 
     settings = {name: str(value) for name, value in sorted(vars(args).items()) if name not in HOW_NOT_WHAT}
@@ -167,7 +168,8 @@ def learn(args: argparse.Namespace, out: Path, preset: str, fabric: Fabric) -> P
 
     with logging_redirect_tqdm(), bar:
         for step, (batch, other) in enumerate(loader, start + 1):
-            named = recipe.step(step - 1, batch.to(fabric.device), other.to(fabric.device))
+            here = batch.to(fabric.device)
+            named = recipe.step(step - 1, here, here if other is batch else other.to(fabric.device))
             ema.update_parameters(generator)
             sums.add(named)
             bar.update()
@@ -232,10 +234,10 @@ def learn(args: argparse.Namespace, out: Path, preset: str, fabric: Fabric) -> P
     return checkpoint.save(out / "checkpoint.safetensors")
 
 
-def moving_average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+def moving_average(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
     """Exponential, over a ninth of the steps so far and at most 1,000, so that a short run forgets its start."""
     decay = min(EMA_DECAY, (1 + int(count)) / (10 + int(count)))
-    return averaged.lerp(current, 1 - decay)
+    get_ema_multi_avg_fn(decay)(averaged, current, count)  # type: ignore[no-untyped-call]
 
 
 @torch.no_grad()

@@ -64,19 +64,27 @@ def test_teachers_answer_for_patches_and_whole_photos(
     assert packed.load(tmp_path / "b", 100, 64).facts["sha256"] == samples.facts["sha256"]
 
 
-def test_an_answer_is_the_teacher_s_output_turned_back(teacher: Path) -> None:
+def test_an_answer_has_the_detail_of_an_orientation_and_the_tone_of_the_upright_photo(teacher: Path) -> None:
     generator = Checkpoint.load(teacher).generator
-    photo = picture(5, 110, 130)
-    answered = {teach.Answers([generator], "cpu")(photo, np.random.default_rng(seed)).tobytes() for seed in range(40)}
-    engine, outputs = TorchEngine(generator), []
-    for turns in range(4):
-        for mirror in (False, True):
-            turned = np.rot90(photo, turns)[:, ::-1] if mirror else np.rot90(photo, turns)
-            output = engine.whole(np.ascontiguousarray(turned).astype(np.float32) / np.float32(255))
-            outputs.append(np.rot90(output[:, ::-1] if mirror else output, -turns))
-    for answer in answered:
-        pixels = np.frombuffer(answer, np.uint8).reshape(photo.shape) / 255
-        assert min(np.abs(pixels - output).max() for output in outputs) < 1.01 / 255
+    photos = [picture(5, 110, 130), picture(6, 110, 130)]
+    engine, answers = TorchEngine(generator), teach.Answers([generator], "cpu")
+    seen: list[set[bytes]] = [set(), set()]
+    for seed in range(40):
+        for of, answer in zip(seen, answers(photos, np.random.default_rng(seed)), strict=True):
+            of.add(answer.tobytes())
+    for photo, of in zip(photos, seen, strict=True):
+        outputs = []
+        for turns in range(4):
+            for mirror in (False, True):
+                turned = np.rot90(photo, turns)[:, ::-1] if mirror else np.rot90(photo, turns)
+                output = engine.whole(np.ascontiguousarray(turned).astype(np.float32) / np.float32(255))
+                outputs.append(np.rot90(output[:, ::-1] if mirror else output, -turns))
+        upright = outputs[0].mean((0, 1))
+        wanted = [(output - output.mean((0, 1)) + upright).clip(0, 1) for output in outputs]
+        assert len(of) == len({output.tobytes() for output in outputs}) == 8
+        for answer in of:
+            pixels = np.frombuffer(answer, np.uint8).reshape(photo.shape) / 255
+            assert min(np.abs(pixels - output).max() for output in wanted) < 1.01 / 255
 
 
 def test_simulated_samples_leave_one_in_five_as_it_is(photos: Path, tmp_path: Path) -> None:
