@@ -15,8 +15,9 @@ from torch.utils.data import Dataset
 
 from training.commandline import UserError
 from training.pairs import PhotoPair
+from training.photos import from_samples
 from training.shards import Samples
-from training.tiling import thumbnail
+from training.tiling import thumbnail, to_uint8
 
 Pixels = npt.NDArray[np.uint8]
 CACHE_BYTES = 1 << 30
@@ -57,6 +58,8 @@ class Batches(Dataset[tuple[Batch, Batch]]):
         rank, processes: which of how many processes this is. Each has every `processes`-th sample of a batch: together
             they see what a single one would.
         independent: False for recipes that need no second batch: it is then the first one again.
+        tone: of a phone photo -> the mean colour [3] in [0, 1] that the DSLR side of its pair is moved to. Pairs then
+            lend their detail alone.
 
     Raises:
         UserError: a photo is smaller than a patch.
@@ -75,12 +78,13 @@ class Batches(Dataset[tuple[Batch, Batch]]):
         rank: int = 0,
         processes: int = 1,
         independent: bool = True,
+        tone: Callable[[Pixels], npt.NDArray[np.float32]] | None = None,
     ):
         self.pairs, self.steps, self.batch = list(pairs), steps, batch
         self.packed = list(packed)
         self.from_packed = round(batch * packed_share) if self.packed else 0
         self.patch_px, self.thumbnail_px, self.seed = patch_px, thumbnail_px, seed
-        self.rank, self.processes, self.independent = rank, processes, independent
+        self.rank, self.processes, self.independent, self.tone = rank, processes, independent, tone
         self._sizes: dict[int, tuple[int, int]] = {}  # of all photos so far
         self._cache: dict[int, tuple[Pixels, Pixels, Pixels]] = {}
         self._cached_bytes = 0
@@ -149,6 +153,9 @@ class Batches(Dataset[tuple[Batch, Batch]]):
                 f"{pair.name}: {phone.shape[1]}x{phone.shape[0]} px is smaller than a patch of {self.patch_px} px; "
                 "remove it or choose a smaller --patch"
             )
+        if self.tone:
+            values = from_samples(dslr)
+            dslr = to_uint8(values + (self.tone(phone) - values.mean((0, 1))))
         self._sizes[index] = phone.shape[0], phone.shape[1]
         loaded = phone, dslr, thumbnail(phone, self.thumbnail_px, self.thumbnail_px)
         if self._cached_bytes < CACHE_BYTES:

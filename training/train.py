@@ -12,11 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import cast
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
@@ -30,9 +32,11 @@ from training import fine_tuning, generators, resume
 from training.batches import Batches, Timed
 from training.checkpoint import Checkpoint, CheckpointError, load_tensors, save_tensors
 from training.commandline import UserError, log, run
+from training.enhancer import TorchEngine
 from training.files import locked, write_text
 from training.generators.base import Generator
 from training.pairs import find_pairs, fold_of, parse_fold, usable
+from training.photos import Pixels, from_samples
 from training.processes import make_fabric
 from training.recipes import PRESETS, make_recipe
 from training.shards import load_samples
@@ -66,8 +70,12 @@ def parse() -> argparse.ArgumentParser:
     add("--init", metavar="CHECKPOINT", help="start from these weights (default: from scratch)")
     add("--keep-initial", type=float, default=0.0, metavar="SHARE", help="of the weights of --init in the result, for "
         "fine-tuning that is not to forget (default: %(default)s)")  # fmt: skip
+    add("--tone-of", metavar="CHECKPOINT", help="pairs teach detail alone: the DSLR side gets the mean colour of this "
+        "network's answer to the phone side (default: no)")  # fmt: skip
     add("--phone", default="iphone", help="which phone of a DPED root (default: %(default)s)")
     add("--generator", choices=generators.NAMES, default="pocket", help="what to train (default: %(default)s)")
+    add("--config", type=parse_size, nargs="*", default=[], metavar="NAME=N", help="sizes of a new generator "
+        "that are to differ from its own, such as channels=16")  # fmt: skip
     add("--preset", choices=PRESETS, help="losses: pixel is absolute error and structure, scores adds squared error "
         "and coarser structure, structure is that with four times the weight of structure; code and paper: DPED's "
         "four terms with the weights of the authors' code or of the paper (default: pixel for pocket, else "
@@ -123,8 +131,11 @@ def learn(args: argparse.Namespace, out: Path, preset: str, fabric: Fabric) -> P
     torch.manual_seed(args.seed)
     torch.use_deterministic_algorithms(fabric.device.type == "cpu", warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # it only costs time
+    if args.init and args.config:
+        raise UserError(f"--config: {args.init} has its own sizes; leave one of --init and --config out")
     initial = Checkpoint.load(args.init) if args.init else None
-    generator = initial.generator.train() if initial else generators.build(args.generator)
+    toning = Checkpoint.load(args.tone_of) if args.tone_of else None
+    generator = initial.generator.train() if initial else new_generator(args.generator, dict(args.config))
     if generator.name != args.generator:
         raise UserError(f"{args.init}: is a {generator.name}; give --generator {generator.name}")
     packed = [load_samples(folder, args.patch, generator.thumbnail_px, args.seed) for folder in args.packed]
@@ -134,7 +145,7 @@ def learn(args: argparse.Namespace, out: Path, preset: str, fabric: Fabric) -> P
 
     settings = {name: str(value) for name, value in sorted(vars(args).items()) if name not in HOW_NOT_WHAT}
     settings |= {"packed": str([samples.facts["sha256"] for samples in packed])}
-    settings |= {"init": initial.sha256 if initial else "None"}
+    settings |= {"init": initial.sha256 if initial else "None", "tone_of": toning.sha256 if toning else "None"}
     state_file, best_file, log_file = out / "resume.safetensors", out / "best.safetensors", out / "log.jsonl"
     modules = {**recipe.modules, "ema": ema}
     start, minutes_before, rows = 0, 0.0, []
@@ -154,7 +165,7 @@ def learn(args: argparse.Namespace, out: Path, preset: str, fabric: Fabric) -> P
     finished = fabric.broadcast(finished)
     batches = Batches(
         pairs, args.steps, args.batch, args.patch, generator.thumbnail_px, args.seed, packed, args.packed_share,
-        fabric.global_rank, fabric.world_size, recipe.independent,
+        fabric.global_rank, fabric.world_size, recipe.independent, tone_of(toning) if toning else None,
     )  # fmt: skip
     remaining = range(start, start if finished else args.steps)
     loader = Timed(DataLoader(batches, batch_size=None, sampler=remaining, num_workers=args.workers))
@@ -218,6 +229,7 @@ def learn(args: argparse.Namespace, out: Path, preset: str, fabric: Fabric) -> P
         writer.close()
     licences = {pair.licence for pair in pairs} if batches.from_packed < args.batch else set()
     licences |= {licence for samples in packed for licence in samples.facts["licences"]}
+    licences |= {toning.licence} if toning else set()
     licences |= set(initial.provenance.get("licences", [initial.licence])) if initial else set()
     checkpoint = Checkpoint(
         averaged.eval(),
@@ -232,6 +244,31 @@ def learn(args: argparse.Namespace, out: Path, preset: str, fabric: Fabric) -> P
         name=out.name,
     )
     return checkpoint.save(out / "checkpoint.safetensors")
+
+
+def parse_size(text: str) -> tuple[str, int]:
+    name, _, size = text.partition("=")
+    if not size.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no NAME=N, such as channels=16")
+    return name, int(size)
+
+
+def new_generator(name: str, config: dict[str, int]) -> Generator:
+    try:
+        return generators.build(name, config)
+    except ValueError as error:
+        raise UserError(f"--config: {error}") from None
+
+
+def tone_of(checkpoint: Checkpoint) -> Callable[[Pixels], npt.NDArray[np.float32]]:
+    """The mean colour [3] of a network's answer to a photo [H, W, 3]."""
+    engine = TorchEngine(checkpoint.generator)
+
+    def tone(photo: Pixels) -> npt.NDArray[np.float32]:
+        mean: npt.NDArray[np.float32] = engine.whole(from_samples(photo)).mean((0, 1))
+        return mean
+
+    return tone
 
 
 def moving_average(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:

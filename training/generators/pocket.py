@@ -24,8 +24,8 @@ class PocketConfig:
     layers: int = 4
     factor: int = 4
     thumbnail_px: int = 64
-    analyser_channels: int = 8
-    hidden: int = 48
+    analyser_channels: int = 6
+    hidden: int = 36
 
 
 END_SLOPE, SHOULDER_SLOPE, SHOULDER_OFFSET = 0.55, 0.1, 0.008
