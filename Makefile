@@ -37,33 +37,37 @@ results: $(VENV)/ready
 	$(RUN) training/evaluate.py $(MODELS) --pairs $(POCKET_DATA)/dped --split train --out $(RESULTS)/dped-159
 	$(RUN) benchmarks/readme.py
 
-# The releases in training/weights/ and all that is said of them, from $(POCKET_DATA): hours on two cores. Training resumes.
+# The releases in training/weights/ and all that is said of them, from $(POCKET_DATA): an hour with a GPU, days on two
+# cores. Training resumes.
+ACCELERATOR := cpu
 DPED := $(POCKET_DATA)/dped
 PHONE_PHOTOS := $(DPED)/iphone/test_data/full_size_test_images
 HELD_OUT := 0.jpg 5.jpg hd_2.png
 OTHER_PHOTOS := $(POCKET_DATA)/photos/train/camera_1024 $(POCKET_DATA)/photos/train/cid22_512
 TEACHER := runs/published/ppcn-teacher.safetensors
 PEERS := $(TEACHER) runs/published/ppcn-student.safetensors runs/published/dped-iphone.safetensors
-TEACH := $(RUN) training/teach.py --phone-photos $(PHONE_PHOTOS) --hold-out $(HELD_OUT) --photos $(OTHER_PHOTOS) $(POCKET_DATA)/photos/train/bsds_train --teachers $(TEACHER)
-TRAIN := $(RUN) training/train.py --pairs $(DPED) --patch 64 --batch 24
-SEEDS := 0 1 3 4
-TAUGHT := --packed $(SEEDS:%=runs/taught-%)
-FINE_TUNE := $(TAUGHT) --packed-share 0.5 --preset structure --patch 64 --batch 24 --lr 6e-4 --steps 300 --init runs/pocket-taught --keep-initial 0.4
+TEACH := $(RUN) training/teach.py --phone-photos $(PHONE_PHOTOS) --hold-out $(HELD_OUT) --photos $(OTHER_PHOTOS) $(POCKET_DATA)/photos/train/bsds_train --teachers $(TEACHER) --accelerator $(ACCELERATOR)
+TRAIN := $(RUN) training/train.py --accelerator $(ACCELERATOR) --patch 64
+SEEDS := 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15
+FINE := --config channels=16 layers=3 factor=2 analyser_channels=8 hidden=48
+TUNING := --packed runs/tuning-0 runs/tuning-1
+FINE_TUNE := $(TUNING) --packed-share 0.5 --preset structure --patch 64 --batch 24 --lr 1e-3 --steps 300 --init runs/pocket-taught --keep-initial 0.2 --tone-of $(TEACHER)
 EIGHT_BITS := $(RUN) training/quantize_aware.py --steps 0
 # Freed memory is kept: fresh pages cost the teacher three times its arithmetic.
 releases: export MALLOC_MMAP_THRESHOLD_ = 1073741824
 releases: export MALLOC_TRIM_THRESHOLD_ = 2147483648
 releases: $(VENV)/ready
 	for prefix in $(PUBLISHED); do $(RUN) training/import_published.py $$prefix --out runs/published || exit 1; done
-	for seed in $(SEEDS); do $(TEACH) --patches 14000 --whole 200 --seed $$seed --out runs/taught-$$seed || exit 1; done
-	$(TRAIN) $(TAUGHT) --packed-share 1 --preset scores --steps 18000 --validate-every 500 --out runs/pocket-taught
+	for seed in $(SEEDS); do $(TEACH) --patches 8000 --whole 150 --seed $$seed --out runs/taught-$$seed || exit 1; done
+	for seed in 0 1; do $(TEACH) --patches 14000 --whole 200 --seed $$seed --out runs/tuning-$$seed || exit 1; done
+	$(TRAIN) --pairs $(DPED) --packed $(SEEDS:%=runs/taught-%) --packed-share 1 --preset scores $(FINE) --batch 128 --steps 49000 --validate-every 2000 --workers 3 --out runs/pocket-taught
 	$(RUN) training/cross_validate.py --pairs $(DPED) --name pocket-iphone --beside $(PEERS) --out runs/folds -- $(FINE_TUNE)
 	$(RUN) training/train.py --pairs $(DPED) --all-pairs $(FINE_TUNE) --out runs/pocket-iphone
-	$(EIGHT_BITS) --checkpoint runs/pocket-iphone --pairs $(DPED) $(TAUGHT) --out runs/8-bit/pocket-iphone
+	$(EIGHT_BITS) --checkpoint runs/pocket-iphone --pairs $(DPED) $(TUNING) --out runs/8-bit/pocket-iphone
 	$(TEACH) --patches 8000 --whole 0 --seed 2 --out runs/taught-patches
-	$(TRAIN) --packed runs/taught-patches --steps 1500 --out runs/pocket-patches-alone
+	$(TRAIN) --pairs $(DPED) --packed runs/taught-patches $(FINE) --batch 24 --steps 1500 --out runs/pocket-patches-alone
 	$(RUN) training/simulate.py $(OTHER_PHOTOS) --attribution training/weights/pocket-clean-photos.csv --variants 3 --out runs/simulated
-	$(RUN) training/train.py --packed runs/simulated --packed-share 0.9 --patch 64 --batch 24 --steps 2000 --validate-every 500 --out runs/pocket-clean
+	$(TRAIN) --packed runs/simulated --packed-share 0.9 --batch 24 --steps 5000 --validate-every 500 --out runs/pocket-clean
 	$(EIGHT_BITS) --checkpoint runs/pocket-clean --packed runs/simulated --out runs/8-bit/pocket-clean
 	$(RUN) training/evaluate.py runs/8-bit/pocket-clean --split held-out --out $(RESULTS)/releases
 	$(RUN) training/looks.py runs/8-bit/pocket-iphone runs/pocket-patches-alone --photos $(addprefix $(PHONE_PHOTOS)/,$(HELD_OUT)) $(POCKET_DATA)/photos/phone_fullres --beside runs/published/dped-iphone.safetensors --teachers $(TEACHER) --out runs/looks/held-out

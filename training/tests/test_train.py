@@ -16,11 +16,13 @@ import pytest
 import torch
 from PIL import Image
 
-from training import train
+from training import generators, train
 from training.batches import Batches
 from training.checkpoint import Checkpoint, load_tensors
 from training.commandline import UserError
 from training.pairs import find_pairs
+from training.photos import from_samples
+from training.tiling import to_uint8
 
 SHORT = ["--steps", "6", "--validate-every", "2", "--batch", "2", "--accelerator", "cpu"]
 
@@ -238,3 +240,36 @@ def test_weights_kept_lie_between_before_and_after(pairs_folder: Path, tmp_path:
     for name, value in weights(tmp_path / "first").items():
         torch.testing.assert_close(before[name], value)
         torch.testing.assert_close(between[name], after[name].lerp(value, 0.25))
+
+
+def test_pairs_lend_their_detail_with_the_tone_of_another_network(pairs_folder: Path, tmp_path: Path) -> None:
+    teacher = Checkpoint(generators.build("ppcn_student"), "CC0-1.0")
+    with torch.no_grad():
+        for parameter in teacher.generator.parameters():
+            parameter.mul_(0.5)
+    teacher.save(tmp_path / "teacher.safetensors")
+    pairs = find_pairs(pairs_folder).train
+    tone = train.tone_of(Checkpoint.load(tmp_path / "teacher.safetensors"))
+    toned = Batches(pairs, 4, 3, 100, 32, seed=5, tone=tone)
+    for index, pair in enumerate(pairs[:3]):
+        phone, dslr = pair.load()
+        _, moved, _ = toned._load(index)
+        values = from_samples(dslr) + tone(phone) - from_samples(dslr).mean((0, 1))
+        np.testing.assert_array_equal(moved, to_uint8(values))
+    run = ["--pairs", str(pairs_folder), *SHORT, "--tone-of", str(tmp_path / "teacher.safetensors")]
+    assert train.main([*run, "--out", str(tmp_path / "run")]) == 0
+    assert train.main(["--pairs", str(pairs_folder), *SHORT, "--out", str(tmp_path / "without")]) == 0
+    with_tone, without = weights(tmp_path / "run"), weights(tmp_path / "without")
+    assert any(not torch.equal(with_tone[name], without[name]) for name in without)
+
+
+def test_sizes_of_a_new_generator(pairs_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = ["--pairs", str(pairs_folder), *SHORT, "--out", str(tmp_path / "run")]
+    assert train.main([*run, "--config", "channels=8", "layers=1", "factor=2"]) == 0
+    config = Checkpoint.load(tmp_path / "run").generator.config
+    assert (config.channels, config.layers, config.factor) == (8, 1, 2)
+    other = ["--pairs", str(pairs_folder), *SHORT, "--out", str(tmp_path / "other")]
+    assert train.main([*other, "--config", "chanels=8"]) == 1
+    assert "chanels" in capsys.readouterr().err
+    assert train.main([*other, "--config", "channels=8", "--init", str(tmp_path / "run")]) == 1
+    assert "leave one of --init and --config out" in capsys.readouterr().err
