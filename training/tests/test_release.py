@@ -53,7 +53,7 @@ def test_a_release_is_small_rounded_and_explained(
 def test_too_large_or_without_tables_is_refused(
     results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    large = trained(tmp_path, PocketConfig(channels=64))
+    large = trained(tmp_path, PocketConfig(channels=96))
     assert release.main(["pocket-clean", str(large), "--out", str(tmp_path / "weights")]) == 1
     assert "a release has 500,000 at most" in capsys.readouterr().err.splitlines()[-1]
     assert not list((tmp_path / "weights").iterdir())
@@ -77,7 +77,7 @@ def test_committed_releases_keep_their_promises(name: str) -> None:
     assert made.name == name and made.licence == release.RELEASES[name].licence
     assert path.stat().st_size <= release.MAX_BYTES and made.sha256 in path.with_suffix(".md").read_text()
     assert made.generator.mac_per_px() <= 4_000
-    assert generators.build("pocket").describe() == made.generator.describe()
+    assert made.generator.name == "pocket" and generators.build(**made.generator.describe()).parameter_count() < 100_000
     header = str(made.provenance)
     assert "/home/" not in header and "/root" not in header and "shared" not in header
 
