@@ -16,10 +16,6 @@ from torch import Tensor, nn
 from training.generators.base import Condition
 from training.generators.pocket import COLOUR_TERMS, Pocket, shouldered
 
-# Layers of analyze by names in PocketAnalyze, as regular expressions: those whose kernels bear one scale each, which
-# makes the file 2 kB smaller. With one scale for `shift` as well, colours of the worst photo shift by .002.
-ONE_SCALE = r"analyser\.((down|same)\.[1-9]|hidden)|gain|centre"
-
 
 def channels_last(convolution: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return convolution(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)

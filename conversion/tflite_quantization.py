@@ -17,10 +17,8 @@ from torch import Tensor
 from conversion import tflite_graph
 from conversion.artifact import Quantization
 from conversion.export import Form, Source
-from conversion.tflite_pocket import ONE_SCALE
 
 CONVOLUTION = qtyping.TFLOperationName.CONV_2D
-PER_TENSOR = qtyping.QuantGranularity.TENSORWISE
 FLOAT = recipe_manager.AlgorithmName.FLOAT_CASTING
 
 
@@ -32,7 +30,6 @@ def recipe_of(form: Form, layers: Sequence[str]) -> recipe_manager.RecipeManager
         return recipe
     # analyze computes in float, since an error there is one of the whole photo.
     recipe.add_weight_only_config("^analyze/", CONVOLUTION, 8)
-    recipe.add_weight_only_config(f"^analyze/({ONE_SCALE});", CONVOLUTION, 8, PER_TENSOR)
     for layer in layers:
         named = f"^enhance/{re.escape(layer)};"
         if layer in form.float_layers:

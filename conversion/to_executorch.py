@@ -112,7 +112,8 @@ def for_vulkan(source: Source, form: Form) -> Graphs:
 def in_8_bits(source: Source, form: Form) -> Graphs:
     """enhance: ranges by calibration. analyze: weights in 8 bits, ranges of what is at hand.
 
-    The first convolution of analyze stays float: it has 864 of Pocket's weights and makes most of the error of all.
+    Float stay the first convolution of analyze, and the first and the last of enhance: they have few of Pocket's
+    weights and make most of the error.
     """
     with toolchain("executorch"):
         from conversion.executorch_quantization import AT_RUN_TIME, CALIBRATED, convolutions, quantize
@@ -121,14 +122,15 @@ def in_8_bits(source: Source, form: Form) -> Graphs:
         raise ConversionError("w8a8 needs photos to calibrate on")
     graphs, _ = as_is(source, form)
     kept = {f"generator.{layer}" for layer in form.float_layers}
-    layers = [name for name in convolutions(graphs["enhance"]) if name not in kept]
+    layers = [name for name in convolutions(graphs["enhance"])[1:-1] if name not in kept]
     samples = [(sample.tile, *sample.condition) for sample in source.calibration.samples]
     quantized = {
         "analyze": quantize(graphs["analyze"], convolutions(graphs["analyze"])[1:], AT_RUN_TIME, [(source.thumbnail,)]),
         "enhance": quantize(graphs["enhance"], layers, CALIBRATED, samples),
     }
     return quantized, source.quantization(
-        form, "int8, symmetric, per output channel", "int8, calibrated, per tensor",
+        form, "int8, symmetric, per output channel; float32 in the first and the last layer",
+        "int8, calibrated, per tensor; float32 in the first and the last layer",
         "weights int8 but those of the first convolution, activations of convolutions int8 with ranges found at run "
         "time, the rest float32",
     )  # fmt: skip
