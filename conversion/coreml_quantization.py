@@ -26,8 +26,6 @@ from training.generators.base import Generator
 PALETTE_BITS: Mapping[Precision, int] = {"pal6": 6, "pal4": 4}
 FLOAT_PRECISIONS = ("fp32", "fp16")
 ALL_SIZES = 0  # coremltools leaves kernels of at most 2,048 numbers alone, unless told otherwise
-# Pocket's analyze: the deeper kernels bear a palette of fewer than 8 bits, and are half of its weights.
-ANALYZE_PALETTE_BITS = {"same_1": 6, "down_2": 6, "same_2": 6, "down_3": 6, "same_3": 4}
 
 
 def is_half_in_enhance(operator: Any) -> bool:
@@ -45,11 +43,6 @@ def is_half_in_analyze(operator: Any) -> bool:
 def int8() -> Any:
     """Symmetric, a scale per output channel: what the kernels of quantize_aware.py bear without loss."""
     return optimize.coreml.OpLinearQuantizerConfig(mode="linear_symmetric", dtype="int8", weight_threshold=ALL_SIZES)
-
-
-def palette(bits: int) -> Any:
-    """2^bits numbers per kernel, chosen by k-means."""
-    return optimize.coreml.OpPalettizerConfig(mode="kmeans", nbits=bits, weight_threshold=ALL_SIZES)
 
 
 def palette_at_hand() -> Any:
@@ -81,14 +74,10 @@ def enhancing(source: Source, form: Form) -> Generator:
 
 
 def quantize_analyze(program: Any, form: Form) -> Any:
-    """8 bits at most in all precisions below fp16: this is the condition, which sets the tone."""
+    """8 bits in all precisions below fp16: this is the condition, which sets the tone."""
     if form.precision in FLOAT_PRECISIONS:
         return program
-    kinds = {}
-    for kernel, operator in convolutions(program).items():
-        bits = ANALYZE_PALETTE_BITS.get(kernel.removesuffix("_weight"))
-        kinds[operator] = palette(bits) if bits else int8()
-    return quantize_weights(program, kinds)
+    return quantize_weights(program, dict.fromkeys(convolutions(program).values(), int8()))
 
 
 def quantize_enhance(program: Any, source: Source, form: Form, point: EntryPoint) -> Any:
@@ -106,7 +95,7 @@ def quantize_enhance(program: Any, source: Source, form: Form, point: EntryPoint
 
 
 def quantize_weights(program: Any, kinds: Mapping[str, Any]) -> Any:
-    """kinds: name of a convolution -> `int8` or `palette`; kernels of those not in it stay as they are."""
+    """kinds: name of a convolution -> `int8` or `palette_at_hand`; kernels of those not in it stay as they are."""
     palettes = {name: kind for name, kind in kinds.items() if isinstance(kind, optimize.coreml.OpPalettizerConfig)}
     integers = {name: kind for name, kind in kinds.items() if name not in palettes}
     for function, chosen in (
@@ -190,4 +179,4 @@ def described(source: Source, form: Form) -> Quantization | None:
             "inputs of convolutions but the first and the last uint8 with a zero point, calibrated, per tensor; "
             "all else float16"
         )
-    return source.quantization(form, weights, activations, f"weights of at most 8 bits, {analyze}")
+    return source.quantization(form, weights, activations, f"weights int8, {analyze}")

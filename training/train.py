@@ -229,7 +229,7 @@ def learn(args: argparse.Namespace, out: Path, preset: str, fabric: Fabric) -> P
         writer.close()
     licences = {pair.licence for pair in pairs} if batches.from_packed < args.batch else set()
     licences |= {licence for samples in packed for licence in samples.facts["licences"]}
-    licences |= {toning.licence} if toning else set()
+    licences |= {f"{toning.name}: {toning.licence}"} if toning else set()
     licences |= set(initial.provenance.get("licences", [initial.licence])) if initial else set()
     checkpoint = Checkpoint(
         averaged.eval(),
