@@ -31,7 +31,7 @@ torch.set_num_threads(1)  # small tensors: a second thread costs more than it br
 
 # Small networks of every kind: a lowering takes seconds.
 CONFIGS: dict[str, dict[str, int]] = {
-    "pocket": {"channels": 8, "layers": 2, "factor": 4, "thumbnail_px": 32, "analyser_channels": 4},
+    "pocket": {"channels": 8, "layers": 2, "factor": 4, "thumbnail_px": 32, "analyser_channels": 4, "hidden": 48},
     "dped": {"channels": 8, "blocks": 1, "thumbnail_px": 48},
     "ppcn_student": {"thumbnail_px": 48},
     "ppcn_teacher": {"thumbnail_px": 48},

@@ -36,7 +36,7 @@ recipe = make_recipe(preset, fabric, generator, None, 10, None)
 sets = [load_samples(Path(packed), int(patch_px), generator.thumbnail_px, 0)] if packed else []
 batches = Batches(find_pairs(Path(root)).train, 10, 4, int(patch_px), generator.thumbnail_px, 0, sets, 0.5,
                   fabric.global_rank, fabric.world_size, recipe.independent)
-recipe.step(0, *batches[0])
+recipe.step(0, *(batch.to(fabric.device) for batch in batches[0]))
 if fabric.is_global_zero:
     gradients = {f"{net}.{key}": p.grad for net, m in recipe.modules.items() for key, p in m.named_parameters()}
     save_file({key.replace("_forward_module.", "").replace("module.", ""): g.contiguous()
