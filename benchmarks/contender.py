@@ -6,11 +6,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from threading import Lock
 from typing import Any
 
 from PIL import Image
@@ -18,8 +16,7 @@ from tqdm import tqdm
 
 from benchmarks.host_process import time_runs
 from conversion.artifact import Artifact, Manifest, TilingSpec
-from conversion.runtimes import Array
-from conversion.runtimes.side_by_side import SideBySide
+from conversion.runtimes import Array, open_artifact
 from training.checkpoint import Checkpoint, find
 from training.commandline import UserError
 from training.enhancer import Engine, enhance_photo, thumbnail_planes, to_planes
@@ -31,7 +28,7 @@ TRIAL_RUNS = 3
 
 @dataclass(frozen=True)
 class TileTrial:
-    """One tile size: the median time that a tile adds to the loop, and how many a photo takes."""
+    """One tile size: the median time of a tile in the loop, and how many a photo takes."""
 
     tile_px: int
     tile_ms: float
@@ -46,9 +43,8 @@ class TileTrial:
 class PhotoRun:
     """Seconds of one whole photo.
 
-    tiles_s: cutting, enhancing and stitching; in_runtime_s: the runtime's part of it, mean of the threads. cpu_s: of
-    analyze and tiles, what the threads of this process really had: where the machine is busy otherwise, it is far below
-    the time by the clock.
+    tiles_s: cutting, enhancing and stitching; in_runtime_s: the runtime's part of it. cpu_s: of analyze and tiles, what
+    the threads of this process really had: where the machine is busy otherwise, it is far below the time by the clock.
     """
 
     thumbnail_s: float
@@ -63,10 +59,10 @@ class PhotoRun:
 
 
 class Timed:
-    """An engine that adds up the time spent in `enhance`, by all threads."""
+    """An engine that adds up the time spent in `enhance`."""
 
     def __init__(self, engine: Engine):
-        self.engine, self.enhance_s, self._adding = engine, 0.0, Lock()
+        self.engine, self.enhance_s = engine, 0.0
 
     def analyze(self, thumbnail: Array) -> tuple[Array, ...]:
         return self.engine.analyze(thumbnail)
@@ -74,8 +70,7 @@ class Timed:
     def enhance(self, tile: Array, condition: tuple[Array, ...]) -> Array:
         start = time.perf_counter()
         output = self.engine.enhance(tile, condition)
-        with self._adding:
-            self.enhance_s += time.perf_counter() - start
+        self.enhance_s += time.perf_counter() - start
         return output
 
 
@@ -93,9 +88,9 @@ class Contender:
             self.trials.append(try_tiles(artifacts[tile_px], photo, threads))
         self.best = min(self.trials, key=lambda trial: trial.all_tiles_s)
         self.manifest = artifacts[self.best.tile_px].manifest
-        self.engine = SideBySide(artifacts[self.best.tile_px], threads)
+        self.engine = open_artifact(artifacts[self.best.tile_px], threads)
         self.runs: list[PhotoRun] = []
-        time_runs(tiles_call(self.engine, self.manifest, photo), warm_up_runs=1, runs=0)
+        time_runs(tile_call(self.engine, self.manifest, photo), warm_up_runs=1, runs=0)
 
     def enhance(self, photo: Array) -> Array:
         """The photo, end to end; its time goes to `runs`."""
@@ -105,11 +100,9 @@ class Contender:
         condition = self.engine.analyze(small)
         analyzed = time.perf_counter()
         timed = Timed(self.engine)
-        threads = self.engine.threads
-        cut_as = tiling(self.manifest.tiling)
-        output = enhance_photo(photo, timed, cut_as, self.best.tile_px, condition, threads=threads)
+        output = enhance_photo(photo, timed, tiling(self.manifest.tiling), self.best.tile_px, condition)
         done, cpu_s = time.perf_counter(), time.process_time() - cpu
-        self.runs.append(PhotoRun(cut - start, analyzed - cut, done - analyzed, timed.enhance_s / threads, cpu_s))
+        self.runs.append(PhotoRun(cut - start, analyzed - cut, done - analyzed, timed.enhance_s, cpu_s))
         return output
 
     def median_s(self, part: Callable[[PhotoRun], float]) -> float:
@@ -159,26 +152,20 @@ def convert(checkpoint: str, tile_px: int, photo: Array, runtime: str, folder: P
     return Artifact.load(Path(ran.stdout.splitlines()[-1]))
 
 
-def tiles_call(engine: SideBySide, manifest: Manifest, photo: Array) -> Callable[[], object]:
-    """Enhances the first tile of a photo, whose condition and tile are ready, in every thread at once."""
+def tile_call(engine: Engine, manifest: Manifest, photo: Array) -> Callable[[], Array]:
+    """Enhances the first tile of a photo, whose condition and tile are ready."""
     tile = next(plan(photo.shape[0], photo.shape[1], manifest.tiling.tile_px, tiling(manifest.tiling)))
     planes, condition = (
         to_planes(read_tile(photo, tile)),
         engine.analyze(thumbnail_planes(photo, manifest.thumbnail_px)),
     )
-
-    def call() -> None:
-        with ThreadPoolExecutor(engine.threads) as pool:
-            list(pool.map(lambda _: engine.enhance(planes, condition), range(engine.threads)))
-
-    return call
+    return lambda: engine.enhance(planes, condition)
 
 
 def try_tiles(artifact: Artifact, photo: Array, threads: int) -> TileTrial:
-    """The median of a few rounds of one tile per thread, after one that does not count."""
+    """The median of a few tiles, after one that does not count."""
     manifest = artifact.manifest
     tile_px = manifest.tiling.tile_px
-    call = tiles_call(SideBySide(artifact, threads), manifest, photo)
-    samples = time_runs(call, warm_up_runs=1, runs=TRIAL_RUNS)
+    samples = time_runs(tile_call(open_artifact(artifact, threads), manifest, photo), warm_up_runs=1, runs=TRIAL_RUNS)
     tiles = sum(1 for _ in plan(photo.shape[0], photo.shape[1], tile_px, tiling(manifest.tiling)))
-    return TileTrial(tile_px, 1e3 * median(samples) / threads, tiles)
+    return TileTrial(tile_px, 1e3 * median(samples), tiles)

@@ -1,9 +1,8 @@
 """python benchmarks/cost.py --model pocket-iphone --peer runs/published/dped-iphone.safetensors
 
 What one 12.2 MP photo costs with a model and with its peer, end to end: both converted by this project to fp32 for the
-same runtime, each at its own fastest tile size, as many tiles at a time, same run. And the peak memory of enhance.py on
-that photo and on one of four times its pixels. Writes cost.json and cost.md. A report: bars missed are said, not
-punished.
+same runtime, each at its own fastest tile size, same threads, same run. And the peak memory of enhance.py on that
+photo and on one of four times its pixels. Writes cost.json and cost.md. A report: bars missed are said, not punished.
 """
 
 from __future__ import annotations
@@ -159,10 +158,9 @@ Peak memory of enhance.py with {a["name"]}, torch included: {peaks["peak_mb"]:.0
 Bars: {bars}.
 
 Photo: {photo["source"]}, {photo["width_px"]} x {photo["height_px"]} px. {protocol["runtime"]} {protocol["precision"]},
-{protocol["threads"]} tiles at a time, each on one core, {facts["machine"]["cpu"]};
-{protocol["order"]}. Each at its fastest of the tile sizes tried,
-by a tile's median time and the number of tiles; both with the condition that their artifact makes of the thumbnail.
-Host time: it compares models on one machine and says nothing about a phone.
+{protocol["threads"]} threads, {facts["machine"]["cpu"]}; {protocol["order"]}. Each at its fastest of the tile sizes
+tried, by a tile's median time and the number of tiles; both with the condition that their artifact makes of the
+thumbnail. Host time: it compares models on one machine and says nothing about a phone.
 """  # fmt: skip
 
 
@@ -191,7 +189,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     size.add_argument("--photo", type=Path, help="photo to enhance (default: a mosaic of the embedded sample)")
     size.add_argument("--megapixels", type=float, help="size of the mosaic (default: 4032x3024 px)")
     add("--tiles", type=int, nargs="+", default=list(TILES_PX), metavar="PX", help="to try (default: %(default)s)")
-    add("--threads", type=int, default=2, help="tiles at a time, each on one core (default: %(default)s)")
+    add("--threads", type=int, default=2, help="of the runtime (default: %(default)s)")
     add("--runs", type=int, default=5, help="of the model; its peer runs once (default: %(default)s)")
     add("--out", type=Path, default=Path("benchmarks/results"), help="folder of the results (default: %(default)s)")
     return run(parser, cost, argv)

@@ -56,14 +56,12 @@ def enhance_photo(
     tile_px: int,
     condition: tuple[Array, ...],
     progress: Callable[[int], object] | None = None,
-    threads: int = 1,
 ) -> Array:
     """Enhance a photo [H, W, 3] in [0, 1], tile by tile, under one condition -> [H, W, 3], clamped to [0, 1].
 
     Args:
         tile_px: side of a tile with its halo.
         progress: called after every tile with the number of pixels done.
-        threads: that many tiles at a time, each on one core, if `engine` allows it.
 
     Raises:
         ValueError: the border rule is "shift" and the photo is below one tile.
@@ -75,7 +73,7 @@ def enhance_photo(
         output[tile.kept] = enhanced
 
     tiles = plan(height, width, tile_px, tiling)
-    enhance_tiles(tiles, lambda tile: read_tile(photo, tile), keep, engine, condition, progress, threads)
+    enhance_tiles(tiles, lambda tile: read_tile(photo, tile), keep, engine, condition, progress)
     return output
 
 

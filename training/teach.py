@@ -108,8 +108,8 @@ class Answers:
         answers = self._mean(np.ascontiguousarray(turned[:, :, ::-1] if mirror else turned))
         answers = np.rot90(answers[:, :, ::-1] if mirror else answers, -turns, axes=(1, 2))
         if turns or mirror:
-            tone = (1, 2)
-            answers = answers + (self._mean(upright).mean(tone, keepdims=True) - answers.mean(tone, keepdims=True))
+            sides = (1, 2)
+            answers = answers + (self._mean(upright).mean(sides, keepdims=True) - answers.mean(sides, keepdims=True))
         return list(to_uint8(answers))
 
     @torch.inference_mode()

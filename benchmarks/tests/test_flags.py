@@ -12,7 +12,6 @@ import pytest
 
 OTHERWISE = {  # where a flag is not what it is elsewhere, and why
     "--precision": {"training/train.py": "of the arithmetic, by the names of Lightning"},
-    "--threads": {"benchmarks/cost.py": "one tile each, where other benchmarks time one tile at a time"},
     "--phone": {"training/align.py": "a folder of photos, beside --dslr"},
 }
 

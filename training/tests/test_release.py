@@ -69,6 +69,12 @@ def test_the_default_is_the_best_release_at_hand(tmp_path: Path, monkeypatch: py
         assert default_release() == name
 
 
+SIZES = {  # that differ from a new generator's own: those of `make releases`
+    "pocket-iphone": {"channels": 16, "layers": 3, "factor": 2, "analyser_channels": 8, "hidden": 48},
+    "pocket-clean": {},
+}
+
+
 @pytest.mark.parametrize("name", release.RELEASES)
 def test_committed_releases_keep_their_promises(name: str) -> None:
     assert name in released()
@@ -77,7 +83,7 @@ def test_committed_releases_keep_their_promises(name: str) -> None:
     assert made.name == name and made.licence == release.RELEASES[name].licence
     assert path.stat().st_size <= release.MAX_BYTES and made.sha256 in path.with_suffix(".md").read_text()
     assert made.generator.mac_per_px() <= 4_000
-    assert made.generator.name == "pocket" and generators.build(**made.generator.describe()).parameter_count() < 100_000
+    assert generators.build("pocket", SIZES[name]).describe() == made.generator.describe()
     header = str(made.provenance)
     assert "/home/" not in header and "/root" not in header and "shared" not in header
 
