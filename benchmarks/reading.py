@@ -81,7 +81,8 @@ def table(facts: dict[str, Any]) -> str:
     return "\n".join(lines) + (
         f"\n\n{facts['pairs']} pairs of {PATCH_PX} px, batches of {BATCH}, one process; an image is a phone patch with "
         f"its DSLR patch and thumbnail, mirrored or not, as a tensor.\n"
-        f"Waiting: train.py with the Pocket generator on CPU, {TRAIN_STEPS} steps; a generator on a GPU waits more.\n{machine['cpu']}, {machine['cores_available']} cores, "
+        f"Waiting: train.py with the Pocket generator on CPU, {TRAIN_STEPS} steps; a generator on a GPU waits more.\n"
+        f"{machine['cpu']}, {machine['cores_available']} cores, "
         f"load of {machine['load_before']:.1f} before the run.\n"
     )
 
