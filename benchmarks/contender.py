@@ -20,16 +20,17 @@ from conversion.runtimes import Array, open_artifact
 from training.checkpoint import Checkpoint, find
 from training.commandline import UserError
 from training.enhancer import Engine, enhance_photo, thumbnail_planes, to_planes
-from training.tiling import Tiling, plan, read_tile, to_uint8
+from training.tiling import Tiling, plan, read_tile, tile_px_for, to_uint8
 
 CONVERTERS = {"litert": "to_tflite", "executorch": "to_executorch"}
-TRIAL_RUNS = 3
+TRIAL_S, TRIAL_RUNS = 1.0, 3  # at least; the first tiles after a pause are slow
 
 
 @dataclass(frozen=True)
 class TileTrial:
-    """One tile size: the median time of a tile in the loop, and how many a photo takes."""
+    """One tile size: the median time of a tile in the loop, and how many a photo takes, so many of them `across` it."""
 
+    across: int
     tile_px: int
     tile_ms: float
     tiles: int
@@ -78,14 +79,17 @@ class Contender:
     """A checkpoint as artifacts of several tile sizes, of which the fastest runs the photo."""
 
     def __init__(
-        self, name_or_path: str, photo: Array, tiles_px: Sequence[int], runtime: str, threads: int, folder: Path
+        self, name_or_path: str, photo: Array, across: Sequence[int], runtime: str, threads: int, folder: Path
     ):
         self.checkpoint = Checkpoint.load(name_or_path)
         self.trials: list[TileTrial] = []
         artifacts: dict[int, Artifact] = {}
-        for tile_px in tqdm(tiles_px, desc=f"{self.checkpoint.name}: tile sizes", unit="size"):
+        for parts in tqdm(across, desc=f"{self.checkpoint.name}: tile sizes", unit="size"):
+            tile_px = tile_px_for(photo.shape[1], parts, self.checkpoint.generator.tiling)
+            if tile_px > min(photo.shape[:2]):
+                raise UserError(f"--across: the photo is below a tile of {tile_px} px; give more than {parts}")
             artifacts[tile_px] = convert(name_or_path, tile_px, photo, runtime, folder / str(tile_px))
-            self.trials.append(try_tiles(artifacts[tile_px], photo, threads))
+            self.trials.append(try_tiles(artifacts[tile_px], photo, parts, threads))
         self.best = min(self.trials, key=lambda trial: trial.all_tiles_s)
         self.manifest = artifacts[self.best.tile_px].manifest
         self.engine = open_artifact(artifacts[self.best.tile_px], threads)
@@ -162,10 +166,13 @@ def tile_call(engine: Engine, manifest: Manifest, photo: Array) -> Callable[[], 
     return lambda: engine.enhance(planes, condition)
 
 
-def try_tiles(artifact: Artifact, photo: Array, threads: int) -> TileTrial:
-    """The median of a few tiles, after one that does not count."""
+def try_tiles(artifact: Artifact, photo: Array, across: int, threads: int) -> TileTrial:
+    """The median of the tiles of a second, after one that does not count."""
     manifest = artifact.manifest
     tile_px = manifest.tiling.tile_px
-    samples = time_runs(tile_call(open_artifact(artifact, threads), manifest, photo), warm_up_runs=1, runs=TRIAL_RUNS)
+    call = tile_call(open_artifact(artifact, threads), manifest, photo)
+    samples = time_runs(call, warm_up_runs=1, runs=1)
+    while len(samples) < TRIAL_RUNS or sum(samples) < TRIAL_S:
+        samples += time_runs(call, warm_up_runs=0, runs=1)
     tiles = sum(1 for _ in plan(photo.shape[0], photo.shape[1], tile_px, tiling(manifest.tiling)))
-    return TileTrial(tile_px, 1e3 * median(samples), tiles)
+    return TileTrial(across, tile_px, 1e3 * median(samples), tiles)

@@ -32,7 +32,7 @@ from training.photos import from_samples, read_pixels
 from training.tiling import to_uint8
 
 PACKAGES = {"litert": "ai-edge-litert", "executorch": "executorch"}
-TILES_PX = (256, 320, 384, 512, 768)
+TILES_ACROSS = (16, 12, 8, 6)
 RATIO_BAR, MEMORY_BAR_MB, MEMORY_QUOTIENT_BAR = 100.0, 700.0, 1.3
 log = logging.getLogger(__name__)
 
@@ -51,14 +51,11 @@ def compare(args: argparse.Namespace, path: Path, folder: Path) -> dict[str, Any
     """Both contenders on one photo, their runs interleaved."""
     pixels = read_pixels(path)
     photo, (height, width) = from_samples(pixels), pixels.shape[:2]
-    tiles_px = [tile_px for tile_px in args.tiles if tile_px <= min(height, width)]
-    if not tiles_px:
-        raise UserError(f"--tiles: the photo is below all of them; give one of at most {min(height, width)} px")
     decode_s = time_runs(lambda: from_samples(read_pixels(path)), warm_up_runs=1, runs=3)
     encode_s = time_runs(lambda: encode(to_uint8(photo), folder / "encoded.jpg"), warm_up_runs=1, runs=3)
 
-    model = Contender(args.model, photo, tiles_px, args.runtime, args.threads, folder / "model")
-    peer = Contender(args.peer, photo, tiles_px, args.runtime, args.threads, folder / "peer")
+    model = Contender(args.model, photo, args.across, args.runtime, args.threads, folder / "model")
+    peer = Contender(args.peer, photo, args.across, args.runtime, args.threads, folder / "peer")
     before = math.ceil(args.runs / 2)
     with tqdm(total=args.runs + 1, desc="whole photos", unit="photo") as bar:
         for contender in [*before * [model], peer, *(args.runs - before) * [model]]:
@@ -142,9 +139,8 @@ def table(facts: dict[str, Any]) -> str:
     lines = [f"| one photo of {photo['megapixels']:.1f} MP | {a['name']} | {b['name']} |", "|---|--:|--:|"]
     lines += [f"| {label} | {a[key]:{form}} | {b[key]:{form}} |" for label, key, form in rows]
     for mine, other in zip(a["tile_sizes_tried"], b["tile_sizes_tried"], strict=True):
-        lines.append(
-            f"| tried: tiles of {mine['tile_px']} px, s | {mine['all_tiles_s']:.2f} | {other['all_tiles_s']:.2f} |"
-        )
+        tried = " | ".join(f"{trial['all_tiles_s']:.2f} ({trial['tile_px']} px)" for trial in (mine, other))
+        lines.append(f"| tried: {mine['across']} tiles across, all tiles in s | {tried} |")
     bars = "; ".join(f"{bar}: **{outcome}**" for bar, outcome in facts["bars"].items())
     return "\n".join(lines) + f"""
 
@@ -159,14 +155,15 @@ Bars: {bars}.
 
 Photo: {photo["source"]}, {photo["width_px"]} x {photo["height_px"]} px. {protocol["runtime"]} {protocol["precision"]},
 {protocol["threads"]} threads, {facts["machine"]["cpu"]}; {protocol["order"]}. Each at its fastest of the tile sizes
-tried, by a tile's median time and the number of tiles; both with the condition that their artifact makes of the
-thumbnail. Host time: it compares models on one machine and says nothing about a phone.
+tried, by a tile's median time and the number of tiles; sizes are those that cut the width into equal parts. Both with
+the condition that their artifact makes of the thumbnail. Host time: it compares models on one machine and says nothing
+about a phone.
 """  # fmt: skip
 
 
 def cost(args: argparse.Namespace) -> Path:
-    if min(args.threads, args.runs, *args.tiles) < 1 or (args.megapixels is not None and args.megapixels <= 0):
-        raise UserError("--threads, --runs, --tiles and --megapixels must be positive")
+    if min(args.threads, args.runs, *args.across) < 1 or (args.megapixels is not None and args.megapixels <= 0):
+        raise UserError("--threads, --runs, --across and --megapixels must be positive")
     args.out.mkdir(parents=True, exist_ok=True)  # a path that cannot be written shows before the work
     with tempfile.TemporaryDirectory(prefix="pocket-dslr-") as folder:
         facts = measure(args, Path(folder))
@@ -188,7 +185,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--photo", type=Path, help="photo to enhance (default: a mosaic of the embedded sample)")
     size.add_argument("--megapixels", type=float, help="size of the mosaic (default: 4032x3024 px)")
-    add("--tiles", type=int, nargs="+", default=list(TILES_PX), metavar="PX", help="to try (default: %(default)s)")
+    add(
+        "--across",
+        type=int,
+        nargs="+",
+        default=list(TILES_ACROSS),
+        metavar="N",
+        help="tiles to try, so many to a row (default: %(default)s)",
+    )
     add("--threads", type=int, default=2, help="of the runtime (default: %(default)s)")
     add("--runs", type=int, default=5, help="of the model; its peer runs once (default: %(default)s)")
     add("--out", type=Path, default=Path("benchmarks/results"), help="folder of the results (default: %(default)s)")

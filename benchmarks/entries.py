@@ -71,7 +71,7 @@ class Scene:
         return to_planes(self.tile(tile_px)), *self.condition
 
     def reference(self, tile_px: int) -> Array:
-        return self.engine.enhance(to_planes(self.tile(tile_px)), self.condition).clip(0, 1)
+        return self.engine.enhance(to_planes(self.tile(tile_px)), self.condition)
 
 
 def artifact_entry(group: Literal["artifact", "peer"], artifact: Artifact, scene: Scene) -> Entry:

@@ -36,7 +36,7 @@ def study(engine: TorchEngine, pixels: Pixels, heights_px: Sequence[int]) -> dic
     photo = to_planes(from_samples(pixels))
 
     def output(statistics_of: Array) -> Array:
-        return from_planes(engine.enhance(photo, engine.analyze(statistics_of))).clip(0, 1)
+        return from_planes(engine.enhance(photo, engine.analyze(statistics_of)))
 
     exact = output(photo)  # `analyze` of the photo itself
     figures: dict[str, float | None] = {}

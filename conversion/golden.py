@@ -35,7 +35,7 @@ def write_golden(
     thumbnail = thumbnail_planes(photo, generator.thumbnail_px)
     condition = engine.analyze(thumbnail)
     tile = to_planes(read_tile(photo, Tile(top, left, size, top, top + size, left, left + size)))
-    output = engine.enhance(tile, condition).clip(0, 1)
+    output = engine.enhance(tile, condition)
 
     def write(array: Array, spec: TensorSpec) -> str:
         path = f"{FOLDER}/{spec.name}.f32"

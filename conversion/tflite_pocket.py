@@ -103,11 +103,11 @@ class PocketAnalyze(nn.Module):
 
 
 class PocketEnhance(nn.Module):
-    """[1, H, W, 3], condition -> [1, H, W, 3], clamped."""
+    """[1, H, W, 3], condition -> [1, H, W, 3]: the shoulder keeps it inside [0, 1], so nothing is left to clamp."""
 
-    def __init__(self, generator: Pocket, clamp: Callable[[Tensor], Tensor]):
+    def __init__(self, generator: Pocket):
         super().__init__()
-        self.generator, self.clamp = generator, clamp
+        self.generator = generator
 
     def forward(self, tile: Tensor, modulation: Tensor, matrix: Tensor, offset: Tensor) -> tuple[Tensor]:
         config = self.generator.config
@@ -122,5 +122,5 @@ class PocketEnhance(nn.Module):
             x = x + channels_last(convolution, F.relu(x)) * gain + shift
         basis = torch.cat([cells, cells * cells], 3).reshape(1, h * w, 2 * size)
         colour = torch.bmm(basis, matrix).reshape(1, h, w, size)
-        output = self.clamp(shouldered(colour + channels_last(self.generator.up, x) + offset, cells))
+        output = shouldered(colour + channels_last(self.generator.up, x) + offset, cells)
         return (output.reshape(h, w, f, 3 * f).permute(0, 2, 1, 3).reshape(1, height, across, 3),)

@@ -57,8 +57,7 @@ class ByName(nn.Module):
 def modules_of(source: Source) -> dict[str, nn.Module]:
     """Both entry points, channels last: Pocket as written for LiteRT, other generators with their axes turned."""
     if isinstance(source.generator, Pocket):
-        pocket = source.generator
-        return {"enhance": PocketEnhance(pocket, clamp_by_relu6), "analyze": PocketAnalyze(pocket)}
+        return {"enhance": PocketEnhance(source.generator), "analyze": PocketAnalyze(source.generator)}
     enhance = EnhanceForExport(source.generator, clamp_by_relu6)
     return {"enhance": ChannelsLast(enhance), "analyze": ChannelsLast(source.analyze)}
 

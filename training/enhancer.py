@@ -27,7 +27,10 @@ MAX_THREADS = 4  # each needs memory for a tile
 
 
 class Engine(Protocol):
-    """Runs the two entry points of a model; all arrays float32, images [1, 3, H, W] RGB in [0, 1], with any strides."""
+    """Runs the two entry points of a model; all arrays float32, images [1, 3, H, W] RGB in [0, 1], with any strides.
+
+    The output of `enhance` is clamped to [0, 1].
+    """
 
     def analyze(self, thumbnail: Array) -> tuple[Array, ...]: ...
 
@@ -86,7 +89,7 @@ def enhance_tiles(
     progress: Callable[[int], object] | None = None,
     threads: int = 1,
 ) -> None:
-    """Read each tile [size, size, 3] in [0, 1], enhance it, and hand over the part to keep, clamped.
+    """Read each tile [size, size, 3] in [0, 1], enhance it, and hand over the part to keep.
 
     Args:
         threads: that many tiles at a time, each on one core; `read`, `keep` and `engine` must allow it.
@@ -96,7 +99,7 @@ def enhance_tiles(
     def enhance(tile: Tile) -> int:
         planes = read(tile).transpose(2, 0, 1)[None]  # a view: engines that take NHWC turn it back, nothing is copied
         enhanced = from_planes(engine.enhance(planes, condition))[tile.kept_in_tile]
-        keep(tile, enhanced.clip(0, 1))
+        keep(tile, enhanced)
         return enhanced.shape[0] * enhanced.shape[1]
 
     with ExitStack() as stack:
@@ -126,7 +129,7 @@ class TorchEngine:
     def enhance(self, tile: Array, condition: tuple[Array, ...]) -> Array:
         given = [torch.from_numpy(part).to(self.device) for part in condition]
         planes = torch.from_numpy(np.ascontiguousarray(tile)).to(self.device)
-        return self.generator.enhance(planes, *given).cpu().numpy()
+        return self.generator.enhance(planes, *given).clamp_(0, 1).cpu().numpy()
 
     def exact_condition(self, photo: Array) -> tuple[Array, ...]:
         """The condition of the whole photo; for generators without statistics, `analyze` of the thumbnail."""

@@ -152,7 +152,7 @@ def condition_spread(model: Model, pixels: Pixels, crops: int) -> float:
         top, left = (int(rng.integers(length - crop + 1)) for length in (height, width))
         part = photo[top : top + crop, left : left + crop]
         condition = model.engine.analyze(thumbnail_planes(part, generator.thumbnail_px))
-        output = from_planes(model.engine.enhance(planes, condition))[tile.kept_in_tile].clip(0, 1)
+        output = from_planes(model.engine.enhance(planes, condition))[tile.kept_in_tile]
         results.append(middle + np.float32(model.strength) * (output - middle))
     middle_of_all = np.mean(results, axis=0)
     return mean([metrics.delta_e(result, middle_of_all) for result in results])

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import TiffImagePlugin as tiff
 
-from training.tiling import STRIP_ROWS, Tile
+from training.tiling import STRIP_ROWS, Tile, extend_edge
 
 Samples = npt.NDArray[Any]
 UNCOMPRESSED, RGB, UNASSOCIATED_ALPHA = 1, 2, 2  # values of tags, TIFF 6.0
@@ -75,16 +75,9 @@ class Raster:
     def read_tile(self, tile: Tile, repeat_edge: bool) -> Samples:
         """[size, size, channels] of a tile as `tiling.read_tile` gives it, or only what lies inside the photo."""
         height, width, _ = self.shape
-        above, left = max(-tile.top, 0), max(-tile.left, 0)
-        below, right = max(tile.top + tile.size - height, 0), max(tile.left + tile.size - width, 0)
-        rows, columns = (
-            (tile.top + above, tile.top + tile.size - below),
-            (tile.left + left, tile.left + tile.size - right),
-        )
-        inside = self.read(*rows, *columns)
-        if repeat_edge and (above or below or left or right):
-            return np.pad(inside, ((above, below), (left, right), (0, 0)), mode="edge")
-        return inside
+        rows, columns = tile.inside(height, width)
+        inside = self.read(rows.start, rows.stop, columns.start, columns.stop)
+        return extend_edge(inside, tile.beyond(height, width)) if repeat_edge else inside
 
 
 def _header(height: int, width: int, channels: int, dtype: np.dtype[Any]) -> bytes:

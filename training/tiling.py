@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 Border = Literal["clamp", "shift"]
+Beyond = tuple[tuple[int, int], tuple[int, int]]  # (above, below), (left, right), in pixels
 T = TypeVar("T", bound=np.generic)
 STRIP_ROWS = 64  # the 64-bit sums of a whole 48 MP photo would take a gigabyte
 
@@ -132,6 +133,20 @@ class Tile:
         """The kept part in tile coordinates."""
         return slice(self.y0 - self.top, self.y1 - self.top), slice(self.x0 - self.left, self.x1 - self.left)
 
+    def beyond(self, height: int, width: int) -> Beyond:
+        """Rows and columns of the read range that lie outside the photo."""
+        above, left = max(-self.top, 0), max(-self.left, 0)
+        below, right = max(self.top + self.size - height, 0), max(self.left + self.size - width, 0)
+        return (above, below), (left, right)
+
+    def inside(self, height: int, width: int) -> tuple[slice, slice]:
+        """The read range as far as it lies inside the photo."""
+        (above, below), (left, right) = self.beyond(height, width)
+        return (
+            slice(self.top + above, self.top + self.size - below),
+            slice(self.left + left, self.left + self.size - right),
+        )
+
 
 def _spans(length: int, size: int, tiling: Tiling) -> list[tuple[int, int, int]]:
     """(origin, keep from, keep to) along one axis; the kept ranges partition [0, length)."""
@@ -154,6 +169,12 @@ def _spans(length: int, size: int, tiling: Tiling) -> list[tuple[int, int, int]]
     return spans
 
 
+def tile_px_for(length: int, parts: int, tiling: Tiling) -> int:
+    """The smallest tile of which no more than so many cover a side of a photo: no last one is nearly empty."""
+    kept = length if tiling.border == "clamp" else length - 2 * tiling.halo
+    return -(-kept // (parts * tiling.align)) * tiling.align + 2 * tiling.halo
+
+
 def plan(height: int, width: int, size: int, tiling: Tiling) -> Iterator[Tile]:
     """Cut a photo into square tiles, row by row; the kept parts cover every pixel exactly once.
 
@@ -174,9 +195,10 @@ def plan(height: int, width: int, size: int, tiling: Tiling) -> Iterator[Tile]:
 
 def read_tile(photo: npt.NDArray[T], tile: Tile) -> npt.NDArray[T]:
     """The [size, size, C] pixels of a tile from a photo [H, W, C]; outside the photo, its edge repeats."""
-    rows = np.arange(tile.top, tile.top + tile.size).clip(0, photo.shape[0] - 1)
-    columns = np.arange(tile.left, tile.left + tile.size).clip(0, photo.shape[1] - 1)
-    if rows[0] == tile.top and rows[-1] == tile.top + tile.size - 1 and \
-            columns[0] == tile.left and columns[-1] == tile.left + tile.size - 1:  # fmt: skip
-        return photo[tile.top : tile.top + tile.size, tile.left : tile.left + tile.size]
-    return photo[np.ix_(rows, columns)]
+    height, width = photo.shape[:2]
+    return extend_edge(photo[tile.inside(height, width)], tile.beyond(height, width))
+
+
+def extend_edge(inside: npt.NDArray[T], beyond: Beyond) -> npt.NDArray[T]:
+    """[H, W, C] with its edge pixels repeated so often; itself where there is nothing to repeat."""
+    return np.pad(inside, (*beyond, (0, 0)), mode="edge") if any(map(any, beyond)) else inside

@@ -131,7 +131,7 @@ def test_pocket_in_channels_last_is_pocket(config: PocketConfig, make_checkpoint
         for part, wanted in zip(condition, expected, strict=True):
             turned = part.permute(0, 3, 1, 2) if part.ndim == 4 else part
             torch.testing.assert_close(turned, wanted, atol=1e-5, rtol=1e-5)
-        (made,) = PocketEnhance(generator, torch.nn.Identity())(tile.permute(0, 2, 3, 1), *condition)
+        (made,) = PocketEnhance(generator)(tile.permute(0, 2, 3, 1), *condition)
         torch.testing.assert_close(made.permute(0, 3, 1, 2), generator.enhance(tile, *expected), atol=1e-4, rtol=1e-4)
 
 

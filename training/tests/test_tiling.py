@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.tiling import ThumbnailSums, Tiling, plan, read_tile, thumbnail, to_uint8
+from training.tiling import ThumbnailSums, Tiling, plan, read_tile, thumbnail, tile_px_for, to_uint8
 
 POCKET = Tiling(halo=16, align=4, border="clamp")
 DPED = Tiling(halo=18, align=1, border="shift")
@@ -117,6 +117,18 @@ def test_shifted_tiles_partition_every_photo_and_stay_inside(height: int, width:
     check_plan(height, width, size, DPED)
     for tile in plan(height, width, size, DPED):
         assert 0 <= tile.top <= height - size and 0 <= tile.left <= width - size
+
+
+@settings(deadline=None)
+@given(st.integers(100, 5000), st.integers(1, 20), st.sampled_from([POCKET, DPED]))
+def test_the_smallest_tile_of_which_so_many_suffice(length: int, parts: int, tiling: Tiling) -> None:
+    def across(size: int) -> int:
+        return len({tile.x0 for tile in plan(max(length, size), length, size, tiling)})
+
+    size = tile_px_for(length, parts, tiling)
+    assert across(size) <= parts
+    smaller = size - tiling.align
+    assert smaller == 2 * tiling.halo or across(smaller) > parts
 
 
 def check_plan(height: int, width: int, size: int, tiling: Tiling) -> None:
