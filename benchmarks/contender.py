@@ -84,10 +84,11 @@ class Contender:
         self.checkpoint = Checkpoint.load(name_or_path)
         self.trials: list[TileTrial] = []
         artifacts: dict[int, Artifact] = {}
-        for parts in tqdm(across, desc=f"{self.checkpoint.name}: tile sizes", unit="size"):
-            tile_px = tile_px_for(photo.shape[1], parts, self.checkpoint.generator.tiling)
+        sizes = {parts: tile_px_for(photo.shape[1], parts, self.checkpoint.generator.tiling) for parts in across}
+        for parts, tile_px in sizes.items():
             if tile_px > min(photo.shape[:2]):
                 raise UserError(f"--across: the photo is below a tile of {tile_px} px; give more than {parts}")
+        for parts, tile_px in tqdm(sizes.items(), desc=f"{self.checkpoint.name}: tile sizes", unit="size"):
             artifacts[tile_px] = convert(name_or_path, tile_px, photo, runtime, folder / str(tile_px))
             self.trials.append(try_tiles(artifacts[tile_px], photo, parts, threads))
         self.best = min(self.trials, key=lambda trial: trial.all_tiles_s)

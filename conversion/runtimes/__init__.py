@@ -70,7 +70,7 @@ class ArtifactEngine(ABC):
 
     @abstractmethod
     def run(self, entry_point: EntryPoint, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
-        """Contiguous arrays in layout and type of `entry_point.inputs` -> those of its outputs, in order."""
+        """Arrays in layout and type of `entry_point.inputs`, any strides -> those of its outputs, in order."""
 
     def _call(self, entry_point: EntryPoint, inputs: Sequence[Array]) -> tuple[Array, ...]:
         feeds = [to_layout(array, spec) for array, spec in zip(inputs, entry_point.inputs, strict=True)]
@@ -79,7 +79,7 @@ class ArtifactEngine(ABC):
 
 
 def to_layout(array: Array, spec: TensorSpec) -> Tensor:
-    """From the order of `training` (NCHW) and [0, 1] to layout and type of `spec`, contiguous.
+    """From the order of `training` (NCHW) and [0, 1] to layout and type of `spec`; of float arrays, a view.
 
     Raises:
         ValueError: not the shape that the entry point takes.
@@ -88,8 +88,8 @@ def to_layout(array: Array, spec: TensorSpec) -> Tensor:
         raise ValueError(f"{spec.name} must be {list(spec.nchw)}, not {list(array.shape)}")
     turned = array.transpose(0, 2, 3, 1) if spec.layout == "NHWC" else array
     if spec.dtype == "uint8":
-        return np.ascontiguousarray(to_uint8(turned))
-    return np.ascontiguousarray(turned, np.float32)
+        return to_uint8(turned)
+    return np.asarray(turned, np.float32)
 
 
 def from_layout(array: Tensor, spec: TensorSpec) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from conversion.artifact import ArtifactError, EntryPoint
@@ -16,16 +17,35 @@ class LitertEngine(ArtifactEngine):
 
     def __init__(self, folder: Path, entry_points: Sequence[EntryPoint], threads: int):
         super().__init__(entry_points)
-        self._runners = {}
-        for point in entry_points:
-            try:
-                # An interpreter per entry point: signatures of one interpreter share its tensor arena.
-                interpreter = Interpreter(model_path=str(folder / point.file), num_threads=threads)
-                self._runners[point.name] = interpreter.get_signature_runner(point.function)
-            except (RuntimeError, ValueError) as error:
-                raise ArtifactError(f"{folder / point.file}: LiteRT refuses {point.function} ({error})") from error
+        # An interpreter per entry point: signatures of one interpreter share its tensor arena.
+        self._signatures = {point.name: _Signature(folder / point.file, point, threads) for point in entry_points}
 
     def run(self, entry_point: EntryPoint, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
-        feeds = {spec.name: array for spec, array in zip(entry_point.inputs, inputs, strict=True)}
-        outputs = self._runners[entry_point.name](**feeds)
-        return [outputs[spec.name] for spec in entry_point.outputs]
+        return self._signatures[entry_point.name].run(inputs)
+
+
+class _Signature:
+    """One signature. The first of a file takes its inputs in place, which a signature runner cannot do."""
+
+    def __init__(self, path: Path, point: EntryPoint, threads: int):
+        try:
+            self.interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            self.interpreter.allocate_tensors()
+            runner = self.interpreter.get_signature_runner(point.function)
+        except (RuntimeError, ValueError) as error:
+            raise ArtifactError(f"{path}: LiteRT refuses {point.function} ({error})") from error
+        inputs, outputs = runner.get_input_details(), runner.get_output_details()
+        self.inputs = {spec.name: inputs[spec.name]["index"] for spec in point.inputs}
+        self.outputs = {spec.name: outputs[spec.name]["index"] for spec in point.outputs}
+        first = {tensor["name"] for tensor in self.interpreter.get_input_details()}
+        # An interpreter does not run on its own while there is a runner.
+        self.runner = None if first == {tensor["name"] for tensor in inputs.values()} else runner
+
+    def run(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+        if self.runner:
+            made = self.runner(**dict(zip(self.inputs, inputs, strict=True)))
+            return [made[name] for name in self.outputs]
+        for index, array in zip(self.inputs.values(), inputs, strict=True):
+            np.copyto(self.interpreter.tensor(index)(), array)
+        self.interpreter.invoke()
+        return [self.interpreter.get_tensor(index) for index in self.outputs.values()]

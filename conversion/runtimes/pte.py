@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
 from executorch.runtime import Runtime
@@ -31,5 +32,5 @@ class PteEngine(ArtifactEngine):
 
     def run(self, entry_point: EntryPoint, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
         # The bindings accept a channels_last tensor and read it as if it were contiguous: garbage, silently.
-        tensors = [torch.from_numpy(array).contiguous() for array in inputs]
+        tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in inputs]
         return [output.numpy().copy() for output in self._methods[entry_point.name].execute(tensors)]
