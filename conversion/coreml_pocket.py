@@ -7,6 +7,7 @@ matrices. An operator takes a hundred bytes of a package that is to stay small.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -67,10 +68,11 @@ class PocketAnalyze(nn.Module):
 
 
 class PocketEnhance(nn.Module):
-    """As `Pocket.enhance`, clamped to [0, 1]."""
+    """As `Pocket.enhance`, clamped to [0, 1]; with `scales` of `palettes.Palettized`, on its generator."""
 
-    def __init__(self, generator: Pocket):
+    def __init__(self, generator: Pocket, scales: Mapping[str, Tensor] | None = None):
         super().__init__()
+        self.scales = [(scales or {}).get(f"body.{layer}") for layer in range(len(generator.body))]
         self.down, self.body, self.up, self.factor = (
             generator.down,
             generator.body,
@@ -82,7 +84,10 @@ class PocketEnhance(nn.Module):
         cells = space_to_depth(tile, self.factor)
         x = self.down(cells)
         parts = modulation.chunk(2 * len(self.body), 1)
-        for convolution, gain, shift in zip(self.body, parts[: len(self.body)], parts[len(self.body) :], strict=True):
+        gains, shifts = parts[: len(self.body)], parts[len(self.body) :]
+        for convolution, gain, shift, scale in zip(self.body, gains, shifts, self.scales, strict=True):
+            if scale is not None:
+                gain = gain * scale.reshape(1, -1, 1, 1)
             x = x + convolution(F.relu(x)) * gain + shift
         n, size, h, w = map(int, cells.shape)
         basis = torch.cat([cells, cells * cells], 1).permute(0, 2, 3, 1).reshape(n, h * w, 2 * size)

@@ -16,12 +16,11 @@ from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
 
 from conversion.artifact import EntryPoint, Precision, Quantization
 from conversion.export import ConversionError, Form, Source
-from conversion.palettes import with_palettes
+from conversion.palettes import Palettized, with_palettes
 from conversion.runtimes import to_layout
 from conversion.runtimes.mil import MilProgram
 from conversion.runtimes.mil_calibration import Range, ranges
 from training.files import workspace
-from training.generators.base import Generator
 
 PALETTE_BITS: Mapping[Precision, int] = {"pal6": 6, "pal4": 4}
 FLOAT_PRECISIONS = ("fp32", "fp16")
@@ -58,7 +57,7 @@ def in_palettes(source: Source, form: Form) -> list[str]:
     return [layer for layer in source.layers[outer:-outer] if layer not in form.float_layers]
 
 
-def enhancing(source: Source, form: Form) -> Generator:
+def enhancing(source: Source, form: Form) -> Palettized:
     """The generator whose enhance is lowered: with palettes, one whose kernels have the values of theirs.
 
     Raises:
@@ -66,7 +65,7 @@ def enhancing(source: Source, form: Form) -> Generator:
     """
     layers = in_palettes(source, form)
     if not layers:
-        return source.generator
+        return Palettized(source.generator)
     if source.calibration is None:
         raise ConversionError(f"{form.precision} needs photos to correct biases on, and there are none")
     bits = dict.fromkeys(layers, PALETTE_BITS[form.precision])

@@ -1,14 +1,17 @@
-"""Kernels of few different numbers, and biases that make up for what these shift.
+"""Kernels of few different numbers, and what keeps colours where they are.
 
-The palette of a kernel comes from k-means (Han et al., ICLR 2016, section 3). What a kernel's change adds on average is
-its change times the average of its input, and the bias loses just that (Nagel et al., ICCV 2019, section 4.2): without
-this, colours of whole photos shift.
+The palette of a kernel comes from k-means (Han et al., ICLR 2016, section 3). Three things keep colours of whole
+photos from shifting. Where the modulation can multiply an output again, its part of the kernel is taken relative to its
+largest number, so that all outputs use the whole palette. Rounding carries its error from tap to tap of an input, as
+error diffusion does from pixel to pixel (Floyd and Steinberg, 1976), so that their sum, which is what flat areas see,
+stays. And what is left on average is taken from the bias (Nagel et al., ICCV 2019, section 4.2).
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
@@ -18,19 +21,33 @@ from torch import Tensor, nn
 
 from conversion.calibration import Sample
 from training.generators.base import Generator
+from training.generators.pocket import Pocket
 
 ITERATIONS = 60
 
 
+@dataclass(frozen=True)
+class Palettized:
+    """A generator whose named kernels have few values, and what to multiply outputs of its layers by, [C] per layer."""
+
+    generator: Generator
+    scales: dict[str, Tensor] = field(default_factory=dict)
+
+
 @torch.no_grad()
-def with_palettes(generator: Generator, bits: Mapping[str, int], samples: Sequence[Sample]) -> Generator:
-    """A copy in which the kernel of each named convolution has at most 2^bits different values, biases corrected."""
+def with_palettes(generator: Generator, bits: Mapping[str, int], samples: Sequence[Sample]) -> Palettized:
+    """A copy in which the kernel of each named convolution has at most 2^bits different values."""
     means = _mean_inputs(generator, list(bits), samples)
-    made = copy.deepcopy(generator)
+    made = Palettized(copy.deepcopy(generator))
     for layer, count in bits.items():
-        convolution = cast(nn.Conv2d, made.get_submodule(layer))
+        convolution = cast(nn.Conv2d, made.generator.get_submodule(layer))
+        if isinstance(generator, Pocket) and layer.startswith("body."):
+            largest = convolution.weight.abs().amax((1, 2, 3))
+            made.scales[layer] = scale = torch.where(largest > 0, largest, 1)
+            convolution.weight /= scale.reshape(-1, 1, 1, 1)
+            convolution.bias /= scale  # type: ignore[operator, arg-type]
         before = convolution.weight.clone()
-        convolution.weight.copy_(nearest(before, palette(before.numpy(), 2**count)))
+        convolution.weight.copy_(rounded(before, palette(before.numpy(), 2**count)))
         if convolution.bias is not None:
             added = (convolution.weight - before) * means[layer].reshape(1, -1, 1, 1)
             convolution.bias -= added.sum((1, 2, 3))
@@ -50,9 +67,15 @@ def palette(kernel: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float6
     return centres
 
 
-def nearest(kernel: Tensor, centres: npt.NDArray[np.float64]) -> Tensor:
-    at = np.searchsorted((centres[1:] + centres[:-1]) / 2, kernel.numpy())
-    return torch.from_numpy(centres[at].astype(np.float32))
+def rounded(kernel: Tensor, centres: npt.NDArray[np.float64]) -> Tensor:
+    """[out, in, height, width] in values of the palette; sums over height and width are those of the kernel, nearly."""
+    taps = kernel.numpy().reshape(*kernel.shape[:2], -1)
+    made, error = np.empty_like(taps), np.zeros(taps.shape[:2])
+    for at in range(taps.shape[2]):
+        wanted = taps[:, :, at] + error
+        made[:, :, at] = centres[np.searchsorted((centres[1:] + centres[:-1]) / 2, wanted)]
+        error = wanted - made[:, :, at]
+    return torch.from_numpy(made.reshape(kernel.shape))
 
 
 def _mean_inputs(generator: Generator, layers: Sequence[str], samples: Sequence[Sample]) -> dict[str, Tensor]:

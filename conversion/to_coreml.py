@@ -15,18 +15,18 @@ from conversion.artifact import Delegation
 from conversion.convert import artifact_name, convert, make_parser
 from conversion.coreml_pocket import PocketAnalyze, PocketEnhance
 from conversion.export import Converter, EnhanceForExport, Form, Lowered, Source, toolchain
+from conversion.palettes import Palettized
 from training.commandline import run
-from training.generators.base import Generator
 from training.generators.pocket import Pocket
 
 FUNCTION = "main"  # of every package with a single function
 
 
-def modules(source: Source, enhancing: Generator) -> tuple[nn.Module, nn.Module]:
+def modules(source: Source, enhancing: Palettized) -> tuple[nn.Module, nn.Module]:
     """analyze of the source and enhance of the generator that stands in for its own, as Core ML takes them best."""
-    if isinstance(source.generator, Pocket) and isinstance(enhancing, Pocket):
-        return PocketAnalyze(source.generator), PocketEnhance(enhancing)
-    return source.analyze, EnhanceForExport(enhancing).eval()
+    if isinstance(source.generator, Pocket) and isinstance(enhancing.generator, Pocket):
+        return PocketAnalyze(source.generator), PocketEnhance(enhancing.generator, enhancing.scales)
+    return source.analyze, EnhanceForExport(enhancing.generator).eval()
 
 
 def lower(source: Source, form: Form, folder: Path) -> Lowered:
