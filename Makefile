@@ -107,8 +107,9 @@ scale: $(VENV)/ready
 # Artifacts of three networks in every precision, for the tables of the READMEs: `make -j2 artifacts`. One that is there and
 # newer than its checkpoint and the converters is not made again; each process takes one thread. One that misses its
 # floor is written all the same (--allow-below-floor), and its row says so. DPED costs 150 times as much: of its photos,
-# four tiles each, twelve judge.
+# four tiles each, twelve judge. Of Pocket in w8a8, layers are kept in float until the floors hold.
 ARTIFACTS := runs/artifacts
+W8A8_FLOORS := --min-psnr 44 --min-worst-psnr 38
 CONVERT = OMP_NUM_THREADS=1 $(RUN) conversion/to_$(1).py --photos $(POCKET_DATA)/photos/validation --out $(ARTIFACTS) --allow-below-floor
 POCKET_IPHONE := training/weights/pocket-iphone.safetensors
 POCKET_CLEAN := training/weights/pocket-clean.safetensors
@@ -116,7 +117,7 @@ DPED_IPHONE := runs/published/dped-iphone.safetensors
 define artifact  # format, precision and what else is in the name, checkpoint, flags
 ARTIFACTS_MADE += $(ARTIFACTS)/$(basename $(notdir $(3)))-$(1)-$(2)/manifest.json
 $(ARTIFACTS)/$(basename $(notdir $(3)))-$(1)-$(2)/manifest.json: $(3) $(wildcard conversion/*.py conversion/runtimes/*.py) | $(VENV)/ready
-	$(call CONVERT,$(1)) --checkpoint $(3) --precision $(firstword $(subst -, ,$(2))) $(4)
+	$(call CONVERT,$(1)) --checkpoint $(3) --precision $(firstword $(subst -, ,$(2))) $(if $(filter pocket-%-w8a8,$(basename $(notdir $(3)))-$(2)),$(W8A8_FLOORS)) $(4)
 endef
 define artifacts_of  # checkpoint, flags
 $(foreach precision,fp32 fp16 w8a8,$(eval $(call artifact,executorch,$(precision),$(1),$(2))))
