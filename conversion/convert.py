@@ -13,7 +13,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -94,11 +94,19 @@ def convert(args: argparse.Namespace, converter: Converter) -> Path:
     name = artifact_name(checkpoint.name, converter, wanted)
 
     with temporary_files_apart(), replacing_folder(args.out / name) as folder:
-        for form in attempts(wanted, source, photos, search):
-            made = attempt(source, form, converter, judges, floor, folder)
-            if made.fidelity is None or made.fidelity.below_floor is None:
-                break
-            logging.warning("%s: %s", name, made.fidelity.below_floor)
+        attempts: list[Made] = []
+
+        def holds(form: Form) -> bool:
+            attempts.append(attempt(source, form, converter, judges, floor, folder))
+            fidelity = attempts[-1].fidelity
+            missed = fidelity and fidelity.below_floor
+            if missed:
+                logging.warning("%s: %s", name, missed)
+            return not missed
+
+        if not holds(wanted) and search and wanted.precision in BITS:
+            keep_fewest_in_float(wanted, source, photos, holds)
+        made = attempts[-1]
         if made.fidelity is None:
             logging.warning("%s: nothing on this machine runs %s; its fidelity is not measured", name, wanted.target)
         elif made.fidelity.below_floor and not args.allow_below_floor:
@@ -153,16 +161,28 @@ def attempt(
     return Made(form, lowered, conversion_s, fidelity)
 
 
-def attempts(wanted: Form, source: Source, photos: Photos, search: bool) -> Iterator[Form]:
-    """What to try: all layers quantized; then, in a search, with ever more of the most sensitive ones left float."""
-    yield wanted
-    if not search or wanted.precision not in BITS:
+def keep_fewest_in_float(wanted: Form, source: Source, photos: Photos, holds: Callable[[Form], bool]) -> None:
+    """The most sensitive layers stay float, one more at a time until the floors hold; then, who is not needed does not.
+
+    Args:
+        holds: tries a form. The last one tried is the one to take, which fails where no form holds.
+    """
+
+    def try_with(layers: Sequence[str]) -> bool:
+        logging.info("float stay: %s", ", ".join(layers))
+        return holds(replace(wanted, float_layers=tuple(layer for layer in source.layers if layer in layers)))
+
+    order = list(_sensitivity(source, wanted, photos))
+    enough = next((count for count in range(1, len(order) + 1) if try_with(order[:count])), None)
+    if enough is None:
         return
-    order = _sensitivity(source, wanted, photos)
-    for count in range(1, len(order) + 1):
-        kept = list(order)[:count]
-        logging.info("float stay: %s", ", ".join(kept))
-        yield replace(wanted, float_layers=tuple(layer for layer in source.layers if layer in kept))
+    kept, tried = order[:enough], order[:enough]
+    for layer in order[: enough - 1]:
+        tried = [other for other in kept if other != layer]
+        if try_with(tried):
+            kept = tried
+    if tried != kept:
+        try_with(kept)
 
 
 def explain(source: Source, form: Form, photos: Photos) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 
 from conversion import convert as path
 from conversion.artifact import CHECKSUM, MANIFEST, Artifact, ArtifactError, Delegation, EntryPoint, Precision, Target
-from conversion.calibration import calibrate, find_photos
+from conversion.calibration import Photos, calibrate, find_photos
 from conversion.export import ConversionError, Converter, Form, Lowered, Source, require_one_delegate, toolchain
 from conversion.golden import golden_psnr
 from conversion.runtimes import Array, ArtifactEngine, Tensor, from_layout, to_layout
@@ -283,6 +284,24 @@ def test_the_search_keeps_the_most_sensitive_layers_float_until_it_suffices(
     assert sorted(manifest.quantization.float_layers) == sorted(worst)
     assert manifest.fidelity.below_floor is None and manifest.fidelity.psnr_mean_db >= 48
     assert converting(Quantized, *checkpoint_flags, "--precision", "w8", "--min-psnr", "110") == 1
+
+
+@pytest.mark.parametrize("needed", [{"up"}, {"down", "body.0"}, {"down", "body.0", "body.1", "up"}, {"none"}])
+def test_layers_that_did_not_help_are_quantized_again(
+    needed: set[str], checkpoint_flags: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Source(Checkpoint.load(checkpoint_flags[1]), int(TILE_PX))
+    order = ["down", "body.1", "body.0", "up"]
+    monkeypatch.setattr(path, "_sensitivity", lambda *_: dict.fromkeys(order, 30.0))
+    tried: list[set[str]] = []
+
+    def holds(form: Form) -> bool:
+        tried.append(set(form.float_layers))
+        return needed <= tried[-1]
+
+    wanted = replace(FLOAT, precision="w8a8")
+    path.keep_fewest_in_float(wanted, source, Photos([], []), holds)
+    assert tried[-1] == (set(order) if needed == {"none"} else needed)
 
 
 def test_below_the_floor_by_permission_is_said_in_the_manifest(
