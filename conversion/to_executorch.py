@@ -13,6 +13,7 @@ import operator
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -38,6 +39,7 @@ NEEDS_SDK: Mapping[str, str] = {
 }
 CAST = "dim_order_ops::_to_dim_order_copy"  # between float32 and float16, which XNNPACK's delegate does not take
 SMALL_WEIGHTS = 200  # of a convolution that 8 bits would hardly make smaller
+NAME_LETTERS = 12  # of a constant, in hexadecimal; two with one name would be refused
 SEGMENT_ALIGNMENT_BYTES = 16  # all that XNNPACK asks for; ExecuTorch's default of 128 wastes 2 KB
 
 
@@ -49,7 +51,7 @@ def lower(source: Source, form: Form, folder: Path) -> Lowered:
 
     inputs = {"analyze": (source.thumbnail,), "enhance": (source.tile, *source.condition)}
     graphs, quantization = {"xnnpack": for_xnnpack, "coreml": as_is, "vulkan": for_vulkan}[form.target](source, form)
-    with quiet():
+    with quiet(), short_names_of_constants():
         edge = to_edge_transform_and_lower(
             {name: torch.export.export(graph, inputs[name]) for name, graph in graphs.items()},
             partitioner={name: [partitioner(form)] for name in graphs},
@@ -149,6 +151,23 @@ def store_half_weights_in_half() -> None:
             super().define_tensor(*args, **kwargs)
 
     register_node_visitor(ConvolutionAsItIs)
+
+
+@contextmanager
+def short_names_of_constants() -> Iterator[None]:
+    """XNNPACK's constants are named by their SHA-256, twice in a file: a twentieth of Pocket's are names."""
+    from executorch.backends.xnnpack.operators import node_visitor
+
+    whole = node_visitor.hashlib
+
+    def sha256(data: bytes) -> SimpleNamespace:
+        return SimpleNamespace(hexdigest=lambda: whole.sha256(data).hexdigest()[:NAME_LETTERS])
+
+    node_visitor.hashlib = SimpleNamespace(sha256=sha256)
+    try:
+        yield
+    finally:
+        node_visitor.hashlib = whole
 
 
 def partitioner(form: Form) -> Any:
