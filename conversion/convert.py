@@ -165,7 +165,7 @@ def keep_fewest_in_float(wanted: Form, source: Source, photos: Photos, holds: Ca
     """The most sensitive layers stay float, one more at a time until the floors hold; then, who is not needed does not.
 
     Args:
-        holds: tries a form. The last one tried is the one to take, which fails where no form holds.
+        holds: tries a form. The last one tried is the one to take; where none holds, it is the one wanted.
     """
 
     def try_with(layers: Sequence[str]) -> bool:
@@ -175,6 +175,7 @@ def keep_fewest_in_float(wanted: Form, source: Source, photos: Photos, holds: Ca
     order = list(_sensitivity(source, wanted, photos))
     enough = next((count for count in range(1, len(order) + 1) if try_with(order[:count])), None)
     if enough is None:
+        holds(wanted)
         return
     kept, tried = order[:enough], order[:enough]
     for layer in order[: enough - 1]:
