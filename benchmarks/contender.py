@@ -89,11 +89,11 @@ class Contender:
             if tile_px > min(photo.shape[:2]):
                 raise UserError(f"--across: the photo is below a tile of {tile_px} px; give more than {parts}")
         for parts, tile_px in tqdm(sizes.items(), desc=f"{self.checkpoint.name}: tile sizes", unit="size"):
-            artifacts[tile_px] = convert(name_or_path, tile_px, photo, runtime, folder / str(tile_px))
-            self.trials.append(try_tiles(artifacts[tile_px], photo, parts, threads))
+            artifacts[parts] = convert(name_or_path, tile_px, photo, runtime, folder / str(parts))
+            self.trials.append(try_tiles(artifacts[parts], photo, parts, threads))
         self.best = min(self.trials, key=lambda trial: trial.all_tiles_s)
-        self.manifest = artifacts[self.best.tile_px].manifest
-        self.engine = open_artifact(artifacts[self.best.tile_px], threads)
+        self.manifest = artifacts[self.best.across].manifest
+        self.engine = open_artifact(artifacts[self.best.across], threads)
         self.runs: list[PhotoRun] = []
         time_runs(tile_call(self.engine, self.manifest, photo), warm_up_runs=1, runs=0)
 

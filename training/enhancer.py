@@ -212,7 +212,7 @@ class Enhancer:
         def read(tile: Tile) -> Array:
             if self.repeats_edge:
                 return read_tile(inside, tile)
-            return inside[tile.top : tile.top + tile.size, tile.left : tile.left + tile.size]
+            return inside[tile.inside(*inside.shape[:2])]
 
         def keep(tile: Tile, enhanced: Array) -> None:
             output[tile.kept] = blend(inside[tile.kept], enhanced, strength)
