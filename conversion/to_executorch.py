@@ -22,8 +22,10 @@ from torch.fx import GraphModule
 from conversion.artifact import Delegation, Precision, Quantization, Target
 from conversion.convert import convert, make_parser
 from conversion.executorch_graph import InHalfPrecision, export, without_log_and_maximum
-from conversion.export import ConversionError, Converter, Form, Lowered, Source, toolchain
+from conversion.executorch_pocket import about_the_middle
+from conversion.export import AnalyzeForExport, ConversionError, Converter, Form, Lowered, Source, toolchain
 from training.commandline import run
+from training.generators.pocket import Pocket
 
 MODEL = "model.pte"
 FACTS = "pocket_dslr_manifest"
@@ -123,10 +125,14 @@ def in_8_bits(source: Source, form: Form) -> Graphs:
 
     if source.calibration is None:
         raise ConversionError("w8a8 needs photos to calibrate on")
+    calibration = source.calibration.samples
     graphs, _ = as_is(source, form)
+    if isinstance(source.generator, Pocket):
+        centred = about_the_middle(source.generator, [sample.thumbnail for sample in calibration])
+        graphs["analyze"] = export(AnalyzeForExport(centred), (source.thumbnail,))
     kept = {f"generator.{layer}" for layer in form.float_layers}
     layers = [name for name in convolutions(graphs["enhance"], SMALL_WEIGHTS) if name not in kept]
-    samples = [(sample.tile, *sample.condition) for sample in source.calibration.samples]
+    samples = [(sample.tile, *sample.condition) for sample in calibration]
     quantized = {
         "analyze": quantize(graphs["analyze"], convolutions(graphs["analyze"])[1:], AT_RUN_TIME, [(source.thumbnail,)]),
         "enhance": quantize(graphs["enhance"], layers, CALIBRATED, samples),

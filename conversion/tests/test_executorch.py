@@ -16,12 +16,14 @@ from torch import Tensor, nn
 from conversion.artifact import Target
 from conversion.calibration import calibrate
 from conversion.executorch_graph import InHalfPrecision, export, without_log_and_maximum
+from conversion.executorch_pocket import about_the_middle
 from conversion.export import ConversionError, Form, Source
 from conversion.fidelity import FLOORS, enhance_by, measure
 from conversion.runtimes import open_engine
 from training import metrics
 from training.checkpoint import Checkpoint
 from training.enhancer import Array, TorchEngine, thumbnail_planes
+from training.generators.pocket import Pocket
 
 pytest.importorskip("executorch")
 
@@ -90,6 +92,31 @@ def test_float_layers_stay_float(float_layers: tuple[str, ...], source: Source) 
     assert quantization.calibration_photos == 2
     in_analyze = quantized_convolutions(graphs["analyze"])
     assert "analyser.down.0" not in in_analyze and "analyser.head" in in_analyze and len(in_analyze) == 10
+    assert "analyser.pooled.convolution" in in_analyze
+
+
+@torch.no_grad()
+def test_about_the_middle_is_the_same_analyser_with_a_smaller_range(source: Source) -> None:
+    generator = source.generator
+    assert isinstance(generator, Pocket) and source.calibration is not None
+    thumbnails = [sample.thumbnail for sample in source.calibration.samples]
+    changed = about_the_middle(generator, thumbnails)
+    other = torch.rand(source.thumbnail.shape, generator=torch.Generator().manual_seed(0))
+    for thumbnail in (*thumbnails, other):
+        for made, wanted in zip(changed.analyze(thumbnail), generator.analyze(thumbnail), strict=True):
+            torch.testing.assert_close(made, wanted, atol=1e-4, rtol=1e-4)
+    assert isinstance(generator.analyser.pooled, nn.Conv2d), "the generator itself stays as it was"
+
+    def widest(pooled: nn.Module, of: Pocket) -> float:
+        seen: list[float] = []
+        handle = pooled.register_forward_pre_hook(lambda module, given: seen.append(float(np.ptp(given[0].numpy()))))
+        for thumbnail in thumbnails:
+            of.analyze(thumbnail)
+        handle.remove()
+        return max(seen)
+
+    centred = changed.analyser.pooled.get_submodule("convolution")
+    assert widest(centred, changed) < 0.6 * widest(generator.analyser.pooled, generator)
 
 
 @torch.no_grad()
