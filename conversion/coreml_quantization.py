@@ -15,7 +15,7 @@ from coremltools.converters.mil.mil.passes.graph_pass import PassOption
 from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
 
 from conversion.artifact import EntryPoint, Precision, Quantization
-from conversion.export import ConversionError, Form, Source
+from conversion.export import ConversionError, Form, Source, inner
 from conversion.palettes import Palettized, with_palettes
 from conversion.runtimes import to_layout
 from conversion.runtimes.mil import MilProgram
@@ -84,10 +84,9 @@ def quantize_enhance(program: Any, source: Source, form: Form, point: EntryPoint
     if form.precision in FLOAT_PRECISIONS:
         return program
     operators = {layer: _convolution_of(layer, program) for layer in source.layers if layer not in form.float_layers}
-    # The first and the last convolution are small, and nothing smooths what they do to colours.
-    inner = [operator for layer, operator in operators.items() if layer not in (source.layers[0], source.layers[-1])]
     if form.precision == "w8a8":
-        program = quantize_activations(program, inner, calibrated(program, source, point))
+        in_8_bits = [operator for layer, operator in operators.items() if layer in inner(source.layers)]
+        program = quantize_activations(program, in_8_bits, calibrated(program, source, point))
     kinds = dict.fromkeys(operators.values(), int8())
     kinds |= {operators[layer]: palette_at_hand() for layer in in_palettes(source, form)}
     return quantize_weights(program, kinds)

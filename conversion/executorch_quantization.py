@@ -23,10 +23,9 @@ CALIBRATED = QuantizationSpec(torch.int8, MinMaxObserver, -128, 127, torch.per_t
 AT_RUN_TIME = QuantizationSpec(torch.int8, PlaceholderObserver, -128, 127, torch.per_tensor_affine, is_dynamic=True)
 
 
-def convolutions(graph_module: GraphModule, min_weights: int = 0) -> list[str]:
-    """Names of the modules whose convolutions the graph runs, in order; those with fewer weights are left out."""
-    nodes = [node for node in graph_module.graph.nodes if _is_convolution(node)]
-    return [_module_name(node) for node in nodes if node.args[1].meta["val"].numel() >= min_weights]
+def convolutions(graph_module: GraphModule) -> list[str]:
+    """Names of the modules whose convolutions the graph runs, in order."""
+    return [_module_name(node) for node in graph_module.graph.nodes if _is_convolution(node)]
 
 
 def quantize(

@@ -9,17 +9,18 @@ import torch
 
 from conversion.artifact import Precision
 from conversion.calibration import Sample
-from conversion.export import Source
+from conversion.export import Source, inner
 from training.fake_quantization import fake_quantized
 from training.metrics import mse_to_psnr
 
-# (bits of weights, bits of activations): what a precision does to a convolution, imitated in float.
-BITS: Mapping[Precision, tuple[int, int | None]] = {
-    "w8": (8, None),
-    "dyn8": (8, 8),
-    "w8a8": (8, 8),
-    "pal6": (6, None),
-    "pal4": (4, None),
+Bits = tuple[int, int | None]  # of weights, of activations
+# What a precision does to a convolution, imitated in float: to an inner one, and to the first and the last.
+BITS: Mapping[Precision, tuple[Bits, Bits]] = {
+    "w8": ((8, None), (8, None)),
+    "dyn8": ((8, 8), (8, 8)),
+    "w8a8": ((8, 8), (8, None)),
+    "pal6": ((6, None), (8, None)),
+    "pal4": ((4, None), (8, None)),
 }
 
 
@@ -31,8 +32,10 @@ def sensitivity(source: Source, precision: Precision, samples: Sequence[Sample])
         return [source.generator.enhance(sample.tile, *sample.condition).clamp(0, 1) for sample in samples]
 
     wanted, found = run(), {}
+    of_inner, of_outer = BITS[precision]
     for layer in source.layers:
-        with fake_quantized(source.generator, [layer], *BITS[precision]) as state:
+        bits = of_inner if layer in inner(source.layers) else of_outer
+        with fake_quantized(source.generator, [layer], *bits) as state:
             run()
             state.mode = "calibrated"
             errors = [float((a - b).square().mean()) for a, b in zip(run(), wanted, strict=True)]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from conversion import tflite_graph
 from conversion.artifact import Quantization
-from conversion.export import Form, Source
+from conversion.export import Form, Source, inner
 
 CONVOLUTION = qtyping.TFLOperationName.CONV_2D
 FLOAT = recipe_manager.AlgorithmName.FLOAT_CASTING
@@ -34,8 +34,7 @@ def recipe_of(form: Form, layers: Sequence[str]) -> recipe_manager.RecipeManager
         named = f"^enhance/{re.escape(layer)};"
         if layer in form.float_layers:
             continue
-        # The first and the last convolution are cheap and make much of the error, so in w8a8 they compute in float.
-        if form.precision == "w8" or (form.precision == "w8a8" and layer in (layers[0], layers[-1])):
+        if form.precision == "w8" or (form.precision == "w8a8" and layer not in inner(layers)):
             recipe.add_weight_only_config(named, CONVOLUTION, 8)
         elif form.precision == "dyn8":
             recipe.add_dynamic_config(named, CONVOLUTION, 8)

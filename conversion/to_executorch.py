@@ -23,7 +23,7 @@ from conversion.artifact import Delegation, Precision, Quantization, Target
 from conversion.convert import convert, make_parser
 from conversion.executorch_graph import InHalfPrecision, export, without_log_and_maximum
 from conversion.executorch_pocket import about_the_middle
-from conversion.export import AnalyzeForExport, ConversionError, Converter, Form, Lowered, Source, toolchain
+from conversion.export import AnalyzeForExport, ConversionError, Converter, Form, Lowered, Source, inner, toolchain
 from training.commandline import run
 from training.generators.pocket import Pocket
 
@@ -40,7 +40,6 @@ NEEDS_SDK: Mapping[str, str] = {
     "registered users; install it, set QNN_SDK_ROOT and use ExecuTorch's QnnPartitioner, or give --target vulkan",
 }
 CAST = "dim_order_ops::_to_dim_order_copy"  # between float32 and float16, which XNNPACK's delegate does not take
-SMALL_WEIGHTS = 200  # of a convolution that 8 bits would hardly make smaller
 NAME_LETTERS = 12  # of a constant, in hexadecimal; two with one name would be refused
 SEGMENT_ALIGNMENT_BYTES = 16  # all that XNNPACK asks for; ExecuTorch's default of 128 wastes 2 KB
 
@@ -117,8 +116,8 @@ def for_vulkan(source: Source, form: Form) -> Graphs:
 def in_8_bits(source: Source, form: Form) -> Graphs:
     """enhance: ranges by calibration. analyze: weights in 8 bits, ranges of what is at hand.
 
-    Float stays the first convolution of analyze, with 864 of Pocket's weights and most of the error of all. So do
-    convolutions of enhance with next to no weights: the first and the last, where cells have 2 x 2 px.
+    Float stay the first convolution of analyze, with 864 of Pocket's weights and most of the error of all, and the
+    first and the last of enhance.
     """
     with toolchain("executorch"):
         from conversion.executorch_quantization import AT_RUN_TIME, CALIBRATED, convolutions, quantize
@@ -130,15 +129,14 @@ def in_8_bits(source: Source, form: Form) -> Graphs:
     if isinstance(source.generator, Pocket):
         centred = about_the_middle(source.generator, [sample.thumbnail for sample in calibration])
         graphs["analyze"] = export(AnalyzeForExport(centred), (source.thumbnail,))
-    kept = {f"generator.{layer}" for layer in form.float_layers}
-    layers = [name for name in convolutions(graphs["enhance"], SMALL_WEIGHTS) if name not in kept]
+    layers = [f"generator.{layer}" for layer in inner(source.layers) if layer not in form.float_layers]
     samples = [(sample.tile, *sample.condition) for sample in calibration]
     quantized = {
         "analyze": quantize(graphs["analyze"], convolutions(graphs["analyze"])[1:], AT_RUN_TIME, [(source.thumbnail,)]),
         "enhance": quantize(graphs["enhance"], layers, CALIBRATED, samples),
     }
     return quantized, source.quantization(
-        form, f"int8, symmetric, per output channel; float32 in layers of fewer than {SMALL_WEIGHTS} weights",
+        form, "int8, symmetric, per output channel; float32 in the first and the last layer",
         "int8, calibrated, per tensor; float32 in these layers",
         "weights int8 but those of the first convolution, activations of convolutions int8 with ranges found at run "
         "time, the rest float32",
