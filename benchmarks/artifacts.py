@@ -17,10 +17,11 @@ from typing import Any, get_args
 
 from tqdm import tqdm
 
+from benchmarks.earlier import read_earlier
 from benchmarks.markdown import escape_markdown, markdown_table
 from conversion.artifact import Artifact, Delegation, Fidelity, Format, Manifest, Precision
 from conversion.fidelity import BORDER_STEP_MOST_LEVELS, COLOUR_SHIFT_MOST, Floor, below_floor, floor_of
-from training.commandline import UserError, run
+from training.commandline import run
 from training.files import write_text
 
 SIZE_BARS_KB: dict[Precision, float] = {"fp32": 600, "fp16": 300, "w8": 150, "dyn8": 150, "w8a8": 150}  # of Pocket
@@ -220,31 +221,22 @@ def notes(rows: Iterable[Row]) -> list[str]:
     return found
 
 
-def earlier(out: Path) -> list[Row]:
-    """The rows of the last time, or none.
-
-    Raises:
-        UserError: the file is there, but broken.
-    """
-    path = out / "artifacts.json"
-    try:
-        rows: list[Row] = json.loads(path.read_text()) if path.exists() else []
-        sorted(rows, key=order)
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: not what this command writes ({error}); remove it") from error
-    return rows
+def in_order(rows: Iterable[Row]) -> list[Row]:
+    return sorted(rows, key=order)
 
 
 def report(args: argparse.Namespace) -> Path:
     loaded = [Artifact.load(folder).verify() for folder in tqdm(args.artifacts, desc="checksums", unit="artifact")]
     rows = [describe(artifact.manifest) for artifact in loaded]
     renewed = {row["checkpoint"] for row in rows}
-    rows = sorted(rows + [row for row in earlier(args.out) if row["checkpoint"] not in renewed], key=order)
+    path = args.out / "artifacts.json"
+    earlier = read_earlier(path, in_order)
+    rows = in_order(rows + [row for row in earlier if row["checkpoint"] not in renewed])
     text = markdown(rows)
-    write_text(args.out / "artifacts.json", json.dumps(rows, indent=2, allow_nan=False) + "\n")
+    write_text(path, json.dumps(rows, indent=2, allow_nan=False) + "\n")
     write_text(args.out / "artifacts.md", text)
     print(text)
-    return args.out / "artifacts.json"
+    return path
 
 
 def main(argv: Sequence[str] | None = None) -> int:

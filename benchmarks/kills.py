@@ -25,8 +25,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.earlier import read_earlier
 from benchmarks.kill_tasks import TASKS, Task, prepare
-from training.commandline import UserError
 
 ENDLESS_S = 300.0
 RESULT, TEMPORARY, LOG = "result", "tmp", "log"
@@ -57,11 +57,7 @@ def read_soaked(path: Path) -> dict[str, Soaked]:
     Raises:
         UserError: it is broken.
     """
-    try:
-        rows = [Soaked(**row) for row in json.loads(path.read_text(encoding="utf-8"))] if path.exists() else []
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{path}: not what soak.py writes ({error}); remove it") from error
-    return {row.task: row for row in rows}
+    return {row.task: row for row in read_earlier(path, lambda rows: [Soaked(**row) for row in rows])}
 
 
 def soak(task: str, kills: int, seed: int = 0, say: Callable[[str], object] = print) -> Soaked:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.adb import Adb, AdbError
+from benchmarks.adb import Adb, AdbError, printable
 from benchmarks.measured import Conditions, Thermal
 
 PROPERTIES = {  # never a serial number or anything else that names one device
@@ -51,7 +51,8 @@ def facts(adb: Adb) -> dict[str, str]:
     if len(said) != len(PROPERTIES):
         raise AdbError(f"device {adb.serial!r}: answers {len(PROPERTIES)} questions by {len(said)} lines, so nobody "
                        "knows what it is; use another device")  # fmt: skip
-    return {name: _printable(value) for name, value in zip(PROPERTIES, said, strict=True) if _printable(value)}
+    told = zip(PROPERTIES, map(printable, said), strict=True)
+    return {name: value for name, value in told if value}
 
 
 def is_emulated(adb: Adb) -> bool:
@@ -114,8 +115,3 @@ def _asked(adb: Adb, command: str) -> str:
 def _number(text: str, pattern: str) -> float | None:
     found = re.search(pattern, text, re.MULTILINE)
     return float(found[1]) if found else None
-
-
-def _printable(text: str) -> str:
-    """One line of at most 200 characters, as a report may hold it: a build can say anything."""
-    return "".join(c for c in text.strip()[:200] if c.isprintable())

@@ -24,6 +24,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from benchmarks.earlier import read_earlier
 from benchmarks.fault_process import Outcome
 from benchmarks.faults import Case
 from benchmarks.faults_models import HARMED, MODELS
@@ -164,8 +165,8 @@ full disk that gets its sentence counts under both. Their cases are those of `ma
 
 def _beside_older(rows: Sequence[Row], path: Path, order: Sequence[str]) -> list[Row]:
     """With the rows of other classes that an earlier run wrote."""
-    older = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.is_file() else []
-    by_fault = {row.fault: row for row in [*(Row(**row) for row in older), *rows]}
+    older = read_earlier(path, lambda record: [Row(**row) for row in record["rows"]])
+    by_fault = {row.fault: row for row in [*older, *rows]}
     return sorted(by_fault.values(), key=lambda row: order.index(row.fault) if row.fault in order else len(order))
 
 

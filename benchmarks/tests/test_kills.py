@@ -30,7 +30,7 @@ def test_tasks_that_are_not_run_stay_in_the_file(
     assert "1 of 6 kills did harm, the first: align, a file stayed" in capsys.readouterr().err
     (tmp_path / "soak.json").write_text("[1]")
     assert script.main(["--tasks", "train", "--out", str(tmp_path)]) == 1
-    assert "soak.json: not what soak.py writes" in capsys.readouterr().err
+    assert "soak.json: not what this command writes" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -77,7 +77,7 @@ def test_cool_down_waits_for_a_warm_phone_but_not_for_ever() -> None:
 
 
 def test_facts_are_printable_and_absent_ones_left_out() -> None:
-    assert facts(phone(model="Pixel\t\x1b[31m 8" + 300 * "x")) == {"model": ("Pixel[31m 8" + 300 * "x")[:198]}
+    assert facts(phone(model="Pixel\t\x1b[31m 8" + 300 * "x")) == {"model": ("Pixel  [31m 8" + 300 * "x")[:200]}
 
 
 def test_an_emulator_is_known() -> None:
