@@ -23,7 +23,7 @@ CALL_S_MAX = 600
 CONNECT_S_MAX = 20
 LINE_MAX = 2**16  # characters; a longer line comes in pieces
 OUTPUT_MAX = 2**24
-SHOWN_MAX = 200
+SHOWN_MAX = 300
 STATES = {  # of `adb devices` -> why it cannot be used, and what to do
     "unauthorized": "has not authorized this computer; unlock it and accept the question on its screen",
     "authorizing": "has not authorized this computer yet; unlock it and accept the question on its screen",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from benchmarks.adb import Adb, AdbError, printable
 from benchmarks.measured import Conditions, Thermal
 
+FACT_MAX = 200  # characters
 PROPERTIES = {  # never a serial number or anything else that names one device
     "manufacturer": "ro.product.manufacturer",
     "model": "ro.product.model",
@@ -52,7 +53,7 @@ def facts(adb: Adb) -> dict[str, str]:
         raise AdbError(f"device {adb.serial!r}: answers {len(PROPERTIES)} questions by {len(said)} lines, so nobody "
                        "knows what it is; use another device")  # fmt: skip
     told = zip(PROPERTIES, map(printable, said), strict=True)
-    return {name: value for name, value in told if value}
+    return {name: value[:FACT_MAX] for name, value in told if value}
 
 
 def is_emulated(adb: Adb) -> bool:
