@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from training.equalization import spans
 from training.generators.pocket import Pocket
 
 
@@ -37,13 +38,13 @@ def about_the_middle(generator: Pocket, thumbnails: Sequence[Tensor]) -> Pocket:
     Args:
         thumbnails: [1, 3, t, t] each, of photos as varied as what it will meet.
     """
-    seen: list[Tensor] = []
-    handle = generator.analyser.pooled.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
-    for thumbnail in thumbnails:
-        generator.analyze(thumbnail)
-    handle.remove()
-    inputs = torch.cat(seen)
-    middle = (inputs.amin(0, keepdim=True) + inputs.amax(0, keepdim=True)) / 2
+
+    def analyze_all() -> None:
+        for thumbnail in thumbnails:
+            generator.analyze(thumbnail)
+
+    pooled = generator.analyser.pooled
+    middle = spans(pooled, analyze_all, of_input=True).middle.reshape(1, -1, 1, 1)
     changed = copy.deepcopy(generator)
-    changed.analyser.pooled = AboutTheMiddle(generator.analyser.pooled, middle)  # type: ignore[assignment]
+    changed.analyser.pooled = AboutTheMiddle(pooled, middle)  # type: ignore[assignment]
     return changed

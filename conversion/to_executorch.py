@@ -125,15 +125,16 @@ def in_8_bits(source: Source, form: Form) -> Graphs:
     if source.calibration is None:
         raise ConversionError("w8a8 needs photos to calibrate on")
     calibration = source.calibration.samples
-    graphs, _ = as_is(source, form)
+    analyzing = source.analyze
     if isinstance(source.generator, Pocket):
-        centred = about_the_middle(source.generator, [sample.thumbnail for sample in calibration])
-        graphs["analyze"] = export(AnalyzeForExport(centred), (source.thumbnail,))
+        analyzing = AnalyzeForExport(about_the_middle(source.generator, [sample.thumbnail for sample in calibration]))
+    analyze = export(analyzing, (source.thumbnail,))
+    enhance = export(source.enhance, (source.tile, *source.condition))
     layers = [f"generator.{layer}" for layer in inner(source.layers) if layer not in form.float_layers]
     samples = [(sample.tile, *sample.condition) for sample in calibration]
     quantized = {
-        "analyze": quantize(graphs["analyze"], convolutions(graphs["analyze"])[1:], AT_RUN_TIME, [(source.thumbnail,)]),
-        "enhance": quantize(graphs["enhance"], layers, CALIBRATED, samples),
+        "analyze": quantize(analyze, convolutions(analyze)[1:], AT_RUN_TIME, [(source.thumbnail,)]),
+        "enhance": quantize(enhance, layers, CALIBRATED, samples),
     }
     return quantized, source.quantization(
         form, "int8, symmetric, per output channel; float32 in the first and the last layer",

@@ -7,7 +7,7 @@ convolution. (Nagel et al., ICCV 2019, section 4.1, between convolutions; here t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +20,7 @@ LEAST_SPAN = 0.01  # of the widest channel's: a channel that hardly varies is no
 
 
 @dataclass
-class _Spans:
+class Spans:
     """Least and largest value of each channel, [C] each."""
 
     low: Tensor
@@ -47,15 +47,20 @@ def equalize(generator: Generator, samples: Sequence[tuple[Tensor, Tensor]]) -> 
     """
     if not isinstance(generator, Pocket):
         return False
+
+    def enhance_all() -> None:
+        for tile, thumbnail in samples:
+            generator.enhance(tile, *generator.analyze(thumbnail))
+
     # The residual stream is quantized in several places, early and late, for which equal spans are not the same:
     # the root of what equals the last ones was better than either end.
-    stream = _spans(generator, "up", samples, of_input=True).scale(power=0.5)
+    stream = spans(generator.up, enhance_all, of_input=True).scale(power=0.5)
     scale_stream(generator, stream)
     for layer in range(generator.config.layers):
-        spans = _spans(generator, f"body.{layer}", samples)
-        scale = spans.scale(power=1.0)
-        move_output(generator, layer, scale, -scale * spans.middle)
-    move_stream_end(generator, -_spans(generator, "up", samples, of_input=True).middle)
+        of_output = spans(generator.body[layer], enhance_all)
+        scale = of_output.scale(power=1.0)
+        move_output(generator, layer, scale, -scale * of_output.middle)
+    move_stream_end(generator, -spans(generator.up, enhance_all, of_input=True).middle)
     return True
 
 
@@ -120,7 +125,8 @@ def _per_input(scale: Tensor) -> Tensor:
     return scale.reshape(1, -1, 1, 1)
 
 
-def _spans(pocket: Pocket, layer: str, samples: Iterable[tuple[Tensor, Tensor]], of_input: bool = False) -> _Spans:
+def spans(module: nn.Module, run: Callable[[], object], of_input: bool = False) -> Spans:
+    """What the channels of a module's output, or of its input, take on while `run` calls it."""
     lowest: list[Tensor] = []
     highest: list[Tensor] = []
 
@@ -129,8 +135,7 @@ def _spans(pocket: Pocket, layer: str, samples: Iterable[tuple[Tensor, Tensor]],
         lowest.append(x.amin((0, 2, 3)))
         highest.append(x.amax((0, 2, 3)))
 
-    handle = pocket.get_submodule(layer).register_forward_hook(see)
-    for tile, thumbnail in samples:
-        pocket.enhance(tile, *pocket.analyze(thumbnail))
+    handle = module.register_forward_hook(see)
+    run()
     handle.remove()
-    return _Spans(torch.stack(lowest).amin(0), torch.stack(highest).amax(0))
+    return Spans(torch.stack(lowest).amin(0), torch.stack(highest).amax(0))
