@@ -44,7 +44,27 @@ def quantize(
     with torch.no_grad():
         for sample in samples:
             prepared(*sample)
-    return convert_pt2e(prepared)
+    converted = convert_pt2e(prepared)
+    assert isinstance(converted, GraphModule)
+    _leave_relus_to_rounding(converted)
+    return converted
+
+
+def _leave_relus_to_rounding(graph_module: GraphModule) -> None:
+    """Where 0 is the least of a tensor's 8-bit values, rounding to them does what a relu before it does.
+
+    A relu that follows a convolution alone stays: XNNPACK runs both as one.
+    """
+    for node in list(graph_module.graph.nodes):
+        if node.target is not torch.ops.quantized_decomposed.quantize_per_tensor.default:
+            continue
+        relu, _, zero_point, least = node.args[:4]
+        if relu.target is torch.ops.aten.relu.default and zero_point == least:
+            before = relu.args[0]
+            if not _is_convolution(before) or len(before.users) > 1:
+                node.update_arg(0, before)
+    graph_module.graph.eliminate_dead_code()
+    graph_module.recompile()
 
 
 class ConvolutionQuantizer(Quantizer):

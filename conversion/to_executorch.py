@@ -50,9 +50,11 @@ def lower(source: Source, form: Form, folder: Path) -> Lowered:
     with toolchain("executorch"):
         from executorch.exir import ExecutorchBackendConfig, to_edge_transform_and_lower
 
+        from conversion.executorch_layout import fewer_transposes
+
     inputs = {"analyze": (source.thumbnail,), "enhance": (source.tile, *source.condition)}
     graphs, quantization = {"xnnpack": for_xnnpack, "coreml": as_is, "vulkan": for_vulkan}[form.target](source, form)
-    with quiet(), short_names_of_constants():
+    with quiet(), short_names_of_constants(), fewer_transposes():
         edge = to_edge_transform_and_lower(
             {name: torch.export.export(graph, inputs[name]) for name, graph in graphs.items()},
             partitioner={name: [partitioner(form)] for name in graphs},

@@ -27,6 +27,7 @@ from training.generators.pocket import Pocket
 
 pytest.importorskip("executorch")
 
+from conversion import executorch_quantization
 from conversion.to_executorch import CAST, CONVERTER, PRECISIONS, in_8_bits, lower
 
 TILE_PX = 64
@@ -93,6 +94,23 @@ def test_float_layers_stay_float(float_layers: tuple[str, ...], source: Source) 
     in_analyze = quantized_convolutions(graphs["analyze"])
     assert "analyser.down.0" not in in_analyze and "analyser.head" in in_analyze and len(in_analyze) == 10
     assert "analyser.pooled.convolution" in in_analyze
+
+
+@torch.no_grad()
+def test_rounding_does_what_relus_did(source: Source, photo: Array, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a photo that calibration did not see, with values below 0 before every relu."""
+
+    def enhanced() -> tuple[Tensor, int]:
+        graph = in_8_bits(source, Form("w8a8", "xnnpack"))[0]["enhance"]
+        tile = torch.from_numpy(photo[:TILE_PX, :TILE_PX].transpose(2, 0, 1)[None].astype(np.float32))
+        relus = sum(node.target is torch.ops.aten.relu.default for node in graph.graph.nodes)
+        return graph(tile, *source.condition)[0], relus
+
+    output, relus = enhanced()
+    monkeypatch.setattr(executorch_quantization, "_leave_relus_to_rounding", lambda graph: None)
+    wanted, relus_before = enhanced()
+    assert torch.equal(output, wanted)
+    assert (relus, relus_before) == (0, 2)
 
 
 @torch.no_grad()
