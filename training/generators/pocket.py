@@ -68,8 +68,8 @@ class Analyser(nn.Module):
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
         self.register_buffer("identity", torch.eye(3).reshape(1, 9, 1, 1), persistent=False)
 
-    def forward(self, thumbnail: Tensor) -> tuple[Tensor, Tensor]:
-        """[N, 3, t, t] -> modulation [N, 2 layers channels, 1, 1], colour [N, 21, 1, 1]: linear, square, offset."""
+    def forward(self, thumbnail: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """[N, 3, t, t] -> modulation [N, 2 layers channels, 1, 1]; linear, square [N, 9, 1, 1]; offset [N, 3, 1, 1]."""
         mean = _mean(thumbnail)
         centred = thumbnail - mean
         variance = _mean(centred * centred)
@@ -80,7 +80,8 @@ class Analyser(nn.Module):
             x = F.relu(down(x))
             x = x + F.relu(same(x))
             at = _mean(x)
-            terms += [at, _logarithm(_mean((x - at) * (x - at)))]
+            centred = x - at
+            terms += [at, _logarithm(_mean(centred * centred))]
         x = F.relu(self.pooled(torch.cat(terms, 1)))
         x = self.head(x + F.relu(self.hidden(x)))
 
@@ -91,7 +92,7 @@ class Analyser(nn.Module):
         linear, square = colour[:, 0:9] + self.identity, colour[:, 9:18]
         offset, centre = colour[:, 18:21], colour[:, 21:24]
         moved = torch.bmm((centre + mean).reshape(-1, 1, 3), linear.reshape(-1, 3, 3)).reshape(-1, 3, 1, 1)
-        return modulation, torch.cat([linear, square, offset + mean - moved], 1)
+        return modulation, linear, square, offset + mean - moved
 
 
 def _mean(x: Tensor) -> Tensor:
@@ -143,11 +144,11 @@ class Pocket(Generator):
 
         The matrix is the 3x3 colour transform of x and of x squared, repeated for the pixels of a cell.
         """
-        modulation, colour = self.analyser(thumbnail)
+        modulation, linear, square, offset = self.analyser(thumbnail)
         size = 3 * self.config.factor**2
-        linear = (self.eye * colour[:, 0:9].reshape(-1, 1, 3, 1, 3)).reshape(-1, size, size)
-        square = (self.eye * colour[:, 9:18].reshape(-1, 1, 3, 1, 3)).reshape(-1, size, size)
-        offset = (self.ones * colour[:, 18:21].reshape(-1, 1, 3)).reshape(-1, size, 1, 1)
+        linear = (self.eye * linear.reshape(-1, 1, 3, 1, 3)).reshape(-1, size, size)
+        square = (self.eye * square.reshape(-1, 1, 3, 1, 3)).reshape(-1, size, size)
+        offset = (self.ones * offset.reshape(-1, 1, 3)).reshape(-1, size, 1, 1)
         return modulation, torch.cat([linear, square], 1), offset
 
     def enhance(self, tile: Tensor, *condition: Tensor) -> Tensor:
