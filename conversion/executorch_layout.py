@@ -69,17 +69,16 @@ class _Pass:
         self.same: dict[int, int] = {}  # what need not be made: the value that has its numbers
 
     def run(self) -> None:
-        for tensor in list(map(tensor_of, self.graph.xvalues)):
+        for tensor in map(tensor_of, self.graph.xvalues):
             if tensor.flags & XNN_VALUE_FLAG_EXTERNAL_INPUT and _is_vector(tensor.dims):
                 self.turn_vector(tensor.id_out)
         for node in self.graph.xnodes:
             operator = node.xnode_union
             for name, given in _inputs(operator).items():
                 setattr(operator, name, self.same.get(given, given))
-            permutation = self.common_permutation(operator)
             if isinstance(operator, schema.XNNStaticTranspose):
                 self.transpose(node)
-            elif permutation is not None:
+            elif (permutation := self.common_permutation(operator)) is not None:
                 self.move_transposes_behind(node, permutation)
             else:
                 self.nodes.append(node)
@@ -161,9 +160,11 @@ def tensor_of(value: schema.XValue) -> schema.XNNTensorValue:
 
 def _inputs(operator: Any) -> dict[str, int]:
     """Numbers of an operator's inputs, constants too, by the names of its fields."""
-    fields = {name: number for name, number in vars(operator).items() if name.endswith("_id")}
-    given = {name: number for name, number in fields.items() if not name.startswith("output")}
-    return {name: number for name, number in given.items() if number != XNN_INVALID_VALUE_ID}
+    return {
+        name: number
+        for name, number in vars(operator).items()
+        if name.endswith("_id") and not name.startswith("output") and number != XNN_INVALID_VALUE_ID
+    }
 
 
 def _transpose(given: int, made: int, permutation: list[int], debug_handle: int) -> schema.XNode:
