@@ -19,7 +19,7 @@ demo: $(VENV)/ready
 	$(RUN) conversion/to_tflite.py --checkpoint $(DEMO)/pocket --out $(DEMO)/artifacts
 	$(RUN) conversion/to_coreml.py --checkpoint $(DEMO)/pocket --out $(DEMO)/artifacts
 	$(RUN) benchmarks/on_host.py $(DEMO)/artifacts/* --checkpoint $(DEMO)/pocket --whole-photos 12 48 --out $(DEMO)/reports
-	if $(RUN) benchmarks/set_up_emulator.py; then \
+	if $(RUN) benchmarks/targets/emulator/set_up.py; then \
 		$(RUN) benchmarks/on_emulator.py $(DEMO)/artifacts/*-executorch-* $(DEMO)/artifacts/*-tflite-* --cpus cortex-a76 --checkpoint $(DEMO)/pocket --out $(DEMO)/reports; \
 	else echo "the page goes without an emulated phone, for the reason above" >&2; fi
 	$(RUN) benchmarks/render.py $(DEMO)/reports --quality $(DEMO)/quality/quality.json --training $(DEMO)/pocket --out $(DEMO)/page
@@ -35,7 +35,7 @@ results: $(VENV)/ready
 	for prefix in $(PUBLISHED); do $(RUN) training/import_published.py $$prefix --out runs/published || exit 1; done
 	$(RUN) training/evaluate.py $(MODELS) --pairs $(POCKET_DATA)/dped --split validation --out $(RESULTS)/dped-40
 	$(RUN) training/evaluate.py $(MODELS) --pairs $(POCKET_DATA)/dped --split train --out $(RESULTS)/dped-159
-	$(RUN) benchmarks/readme.py
+	$(RUN) benchmarks/page/readme.py
 
 # The releases in training/weights/ and all that is said of them, from $(POCKET_DATA): an hour with a GPU, days on two
 # cores. Training resumes.
@@ -46,7 +46,7 @@ HELD_OUT := 0.jpg 5.jpg hd_2.png
 OTHER_PHOTOS := $(POCKET_DATA)/photos/train/camera_1024 $(POCKET_DATA)/photos/train/cid22_512
 TEACHER := runs/published/ppcn-teacher.safetensors
 PEERS := $(TEACHER) runs/published/ppcn-student.safetensors runs/published/dped-iphone.safetensors
-TEACH := $(RUN) training/teach.py --phone-photos $(PHONE_PHOTOS) --hold-out $(HELD_OUT) --photos $(OTHER_PHOTOS) $(POCKET_DATA)/photos/train/bsds_train --teachers $(TEACHER) --accelerator $(ACCELERATOR)
+TEACH := $(RUN) training/data/teach.py --phone-photos $(PHONE_PHOTOS) --hold-out $(HELD_OUT) --photos $(OTHER_PHOTOS) $(POCKET_DATA)/photos/train/bsds_train --teachers $(TEACHER) --accelerator $(ACCELERATOR)
 TRAIN := $(RUN) training/train.py --accelerator $(ACCELERATOR) --patch 64
 SEEDS := 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15
 FINE := --config channels=16 layers=3 factor=2 analyser_channels=8 hidden=48
@@ -66,17 +66,17 @@ releases: $(VENV)/ready
 	$(EIGHT_BITS) --checkpoint runs/pocket-iphone --pairs $(DPED) $(TUNING) --out runs/8-bit/pocket-iphone
 	$(TEACH) --patches 8000 --whole 0 --seed 2 --out runs/taught-patches
 	$(TRAIN) --pairs $(DPED) --packed runs/taught-patches $(FINE) --batch 24 --steps 1500 --out runs/pocket-patches-alone
-	$(RUN) training/simulate.py $(OTHER_PHOTOS) --attribution training/weights/pocket-clean-photos.csv --variants 3 --out runs/simulated
+	$(RUN) training/data/simulate.py $(OTHER_PHOTOS) --attribution training/weights/pocket-clean-photos.csv --variants 3 --out runs/simulated
 	$(TRAIN) --packed runs/simulated --packed-share 0.9 --batch 24 --steps 5000 --validate-every 500 --out runs/pocket-clean
 	$(EIGHT_BITS) --checkpoint runs/pocket-clean --packed runs/simulated --out runs/8-bit/pocket-clean
 	$(RUN) training/evaluate.py runs/8-bit/pocket-clean --split held-out --out $(RESULTS)/releases
-	$(RUN) training/looks.py runs/8-bit/pocket-iphone runs/pocket-patches-alone --photos $(addprefix $(PHONE_PHOTOS)/,$(HELD_OUT)) $(POCKET_DATA)/photos/phone_fullres --beside runs/published/dped-iphone.safetensors --teachers $(TEACHER) --out runs/looks/held-out
-	$(RUN) training/looks.py runs/8-bit/pocket-iphone runs/8-bit/pocket-clean --photos $(POCKET_DATA)/photos/validation --beside runs/published/dped-iphone.safetensors --out runs/looks/modern --crops 0
+	$(RUN) training/quality/looks.py runs/8-bit/pocket-iphone runs/pocket-patches-alone --photos $(addprefix $(PHONE_PHOTOS)/,$(HELD_OUT)) $(POCKET_DATA)/photos/phone_fullres --beside runs/published/dped-iphone.safetensors --teachers $(TEACHER) --out runs/looks/held-out
+	$(RUN) training/quality/looks.py runs/8-bit/pocket-iphone runs/8-bit/pocket-clean --photos $(POCKET_DATA)/photos/validation --beside runs/published/dped-iphone.safetensors --out runs/looks/modern --crops 0
 	for end in json md; do cp runs/folds/folds.$$end $(RESULTS)/releases/ || exit 1; for set in held-out modern; do cp runs/looks/$$set/looks.$$end $(RESULTS)/releases/looks-$$set.$$end || exit 1; done; done
 	for name in pocket-iphone pocket-clean; do $(RUN) training/release.py $$name runs/8-bit/$$name || exit 1; done
-	$(RUN) benchmarks/cost.py
-	$(RUN) benchmarks/thumbnail_statistics.py $(POCKET_DATA)/photos/phone_fullres
-	$(RUN) benchmarks/readme.py
+	$(RUN) benchmarks/studies/peers/cost.py
+	$(RUN) benchmarks/studies/thumbnail_statistics.py $(POCKET_DATA)/photos/phone_fullres
+	$(RUN) benchmarks/page/readme.py
 
 # What is given out, in dist/: the package without research weights, pocket-clean in three formats, and SHA256SUMS. The
 # package is made of the same bytes each time; an artifact's manifest says how long its conversion took, so it is not.
@@ -98,11 +98,11 @@ experiment: $(VENV)/ready
 # From raw pairs to patches, in figures. `scale` times things: run it when the machine does nothing else.
 FREE_PHOTOS := $(POCKET_DATA)/photos/train/camera_1024
 alignment: $(VENV)/ready
-	$(RUN) benchmarks/alignment.py $(FREE_PHOTOS) --real $(addprefix $(POCKET_DATA)/align/,dslr_facade iphone_hdr_2048 leuven) --jobs 2
+	$(RUN) benchmarks/studies/alignment.py $(FREE_PHOTOS) --real $(addprefix $(POCKET_DATA)/align/,dslr_facade iphone_hdr_2048 leuven) --jobs 2
 scale: $(VENV)/ready
-	$(RUN) benchmarks/alignment_throughput.py $(POCKET_DATA)/photos/phone_fullres/*
-	$(RUN) benchmarks/reading.py --pairs $(DPED)
-	$(RUN) benchmarks/fine_tuning.py $(POCKET_DATA)/photos/train/bsds_train --held-out $(POCKET_DATA)/photos/validation
+	$(RUN) benchmarks/studies/alignment_throughput.py $(POCKET_DATA)/photos/phone_fullres/*
+	$(RUN) benchmarks/studies/reading.py --pairs $(DPED)
+	$(RUN) benchmarks/studies/fine_tuning.py $(POCKET_DATA)/photos/train/bsds_train --held-out $(POCKET_DATA)/photos/validation
 
 # Artifacts of three networks in every precision, for the tables of the READMEs: `make -j2 artifacts`. One that is there and
 # newer than its checkpoint and the converters is not made again; each process takes one thread. One that misses its
@@ -116,7 +116,7 @@ POCKET_CLEAN := training/weights/pocket-clean.safetensors
 DPED_IPHONE := runs/published/dped-iphone.safetensors
 define artifact  # format, precision and what else is in the name, checkpoint, flags
 ARTIFACTS_MADE += $(ARTIFACTS)/$(basename $(notdir $(3)))-$(1)-$(2)/manifest.json
-$(ARTIFACTS)/$(basename $(notdir $(3)))-$(1)-$(2)/manifest.json: $(3) $(wildcard conversion/*.py conversion/runtimes/*.py) | $(VENV)/ready
+$(ARTIFACTS)/$(basename $(notdir $(3)))-$(1)-$(2)/manifest.json: $(3) $(wildcard conversion/*.py conversion/runtimes/*.py conversion/backends/*/*.py) | $(VENV)/ready
 	$(call CONVERT,$(1)) --checkpoint $(3) --precision $(firstword $(subst -, ,$(2))) $(if $(filter pocket-%-w8a8,$(basename $(notdir $(3)))-$(2)),$(W8A8_FLOORS)) $(4)
 endef
 define artifacts_of  # checkpoint, flags
@@ -133,13 +133,13 @@ $(eval $(call artifact,coreml,w8-ios18,$(POCKET_IPHONE),--target ios18))
 $(DPED_IPHONE): | $(VENV)/ready
 	$(RUN) training/import_published.py $(POCKET_DATA)/dped_models_orig/iphone_orig --out runs/published
 artifacts: $(ARTIFACTS_MADE)
-	$(RUN) benchmarks/artifacts.py $(ARTIFACTS_MADE:/manifest.json=)
-	$(RUN) benchmarks/precisions.py $(filter $(ARTIFACTS)/pocket-iphone-%,$(ARTIFACTS_MADE:/manifest.json=)) --checkpoint pocket-iphone
-	$(RUN) benchmarks/readme.py
+	$(RUN) benchmarks/studies/artifacts.py $(ARTIFACTS_MADE:/manifest.json=)
+	$(RUN) benchmarks/studies/peers/precisions.py $(filter $(ARTIFACTS)/pocket-iphone-%,$(ARTIFACTS_MADE:/manifest.json=)) --checkpoint pocket-iphone
+	$(RUN) benchmarks/page/readme.py
 
 # The emulated ARM64 phone, from Debian packages and wheels, in the user's cache; starts it once. Says why where it cannot.
 emulator: $(VENV)/ready
-	$(RUN) benchmarks/set_up_emulator.py
+	$(RUN) benchmarks/targets/emulator/set_up.py
 
 # What the emulated phone says of the releases, and of DPED for comparison. DPED's 399,744 MAC per pixel allow one call
 # on one CPU, and a small thumbnail, as its analyze runs the whole network.
@@ -158,16 +158,16 @@ emulator-reports: $(foreach name,dped-iphone-64-tflite-w8a8 $(foreach network,po
 # What odd, broken and hostile files do, and runs that are killed: the table of benchmarks/README.md. `soak` ends each kind of run a
 # hundred times; it takes an hour.
 robustness: $(VENV)/ready
-	$(RUN) benchmarks/robustness.py
-	$(RUN) benchmarks/readme.py
+	$(RUN) benchmarks/robustness/robustness.py
+	$(RUN) benchmarks/page/readme.py
 READER := photo
 fuzz: $(VENV)/ready
-	$(RUN) benchmarks/fuzz.py $(READER)
+	$(RUN) benchmarks/robustness/fuzz.py $(READER)
 KILLS := 100
 soak: $(VENV)/ready
-	$(RUN) benchmarks/soak.py --kills $(KILLS)
-	$(RUN) benchmarks/robustness.py --classes kills
-	$(RUN) benchmarks/readme.py
+	$(RUN) benchmarks/robustness/soak.py --kills $(KILLS)
+	$(RUN) benchmarks/robustness/robustness.py --classes kills
+	$(RUN) benchmarks/page/readme.py
 
 # The demo app for Android as a signed APK, without Android Studio: see android_demo/README.md.
 android: $(VENV)/ready

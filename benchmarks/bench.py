@@ -16,18 +16,18 @@ import numpy.typing as npt
 from PIL import Image
 from tqdm import tqdm
 
-from benchmarks.latency import summarize
-from benchmarks.measured import Conditions, Fidelity, Instructions, PhotoFidelity, Sustained, Timing, WholePhoto
 from benchmarks.report import SCHEMA_VERSION, ArtifactFacts, Pictures, Protocol, Report, Target, Verdict
-from benchmarks.verdict import judge
+from benchmarks.report.latency import summarize
+from benchmarks.report.measured import Conditions, Fidelity, Instructions, PhotoFidelity, Sustained, Timing, WholePhoto
+from benchmarks.report.verdict import judge
 from conversion.artifact import Artifact
 from conversion.fidelity import Floor, enhance_by, floor_of
-from training import metrics
 from training.checkpoint import Checkpoint
 from training.commandline import UserError
 from training.enhancer import TorchEngine
 from training.files import locked, replacing
 from training.photos import from_samples
+from training.quality import metrics
 from training.tiling import to_uint8
 
 Array = npt.NDArray[np.float32]

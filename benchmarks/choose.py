@@ -16,15 +16,15 @@ from pathlib import Path
 
 import jinja2
 
-from benchmarks.markdown import escape_markdown, markdown_table
-from benchmarks.plots import COSTS, trade_off
+from benchmarks.page.markdown import escape_markdown, markdown_table
+from benchmarks.page.plots import COSTS, trade_off
+from benchmarks.page.tables import Filters, format_label
 from benchmarks.report import Report, load_reports
-from benchmarks.tables import Filters, format_label
-from benchmarks.verdict import judge_fidelity
+from benchmarks.report.verdict import judge_fidelity
 from training.commandline import UserError, run
 from training.files import write_text
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "page" / "templates"
 log = logging.getLogger(__name__)
 
 

@@ -17,13 +17,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.adb import Adb, choose
-from benchmarks.at_hand import add_references, find_references, read_pairs, read_photos
 from benchmarks.bench import BenchError, Measurement, Photo, bench
-from benchmarks.device import Device, on_device
-from benchmarks.phone_state import conditions, cool_down, facts, is_emulated, state, thermal_state
 from benchmarks.report import Kind, Protocol, Target, safe_name
-from benchmarks.verdict import what_fails
+from benchmarks.report.verdict import what_fails
+from benchmarks.targets.device.adb import Adb, choose
+from benchmarks.targets.device.phone_state import conditions, cool_down, facts, is_emulated, state, thermal_state
+from benchmarks.targets.device.session import Device, on_device
+from benchmarks.targets.references import add_references, find_references, read_pairs, read_photos
 from conversion.artifact import Artifact
 from training.commandline import run
 

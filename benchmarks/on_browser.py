@@ -22,15 +22,15 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.at_hand import find_references, read_pairs, read_photos
 from benchmarks.bench import BenchError, Measurement, Photo, bench
 from benchmarks.machine import tools
-from benchmarks.page_build import SOURCES, built_page
-from benchmarks.page_server import PageServer
-from benchmarks.page_session import SAMPLES_MOST, SamplePhoto, Session, Verdict
-from benchmarks.page_tls import Certificate, own_address
 from benchmarks.report import Kind, Protocol, Report, Target
-from benchmarks.verdict import what_fails
+from benchmarks.report.verdict import what_fails
+from benchmarks.targets.browser.build import SOURCES, built_page
+from benchmarks.targets.browser.server import PageServer
+from benchmarks.targets.browser.session import SAMPLES_MOST, SamplePhoto, Session, Verdict
+from benchmarks.targets.browser.tls import Certificate, own_address
+from benchmarks.targets.references import find_references, read_pairs, read_photos
 from conversion.artifact import Artifact
 from training.commandline import UserError, run
 

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.at_hand import find_references, read_pairs, read_photos
 from benchmarks.bench import BenchError, Measurement, Photo, bench
-from benchmarks.device import on_device
-from benchmarks.emulator.cpus import CPUS
-from benchmarks.emulator.phone import emulated_phone, require_counting_qemu
-from benchmarks.phone_state import facts
 from benchmarks.report import Protocol, Report, Target, load_reports
-from benchmarks.verdict import what_fails
+from benchmarks.report.verdict import what_fails
+from benchmarks.targets.device.phone_state import facts
+from benchmarks.targets.device.session import on_device
+from benchmarks.targets.emulator.cpus import CPUS
+from benchmarks.targets.emulator.phone import emulated_phone, require_counting_qemu
+from benchmarks.targets.references import find_references, read_pairs, read_photos
 from conversion.artifact import Artifact, TilingSpec
 from training.commandline import run
 

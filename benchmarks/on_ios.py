@@ -16,9 +16,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.imported import ImportedError, accept
 from benchmarks.report import ReportError
-from benchmarks.verdict import what_fails
+from benchmarks.report.verdict import what_fails
+from benchmarks.targets.imported import ImportedError, accept
 from conversion.artifact import Artifact
 from training.commandline import UserError, run
 

@@ -18,18 +18,18 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from benchmarks.curves import load_curves
-from benchmarks.drawings import instruction_classes, latency_strips, photo_bars, sustained_lines
-from benchmarks.markdown import escape_markdown
-from benchmarks.pictures import show_photos
-from benchmarks.plots import trade_offs
-from benchmarks.quality_table import load_quality
+from benchmarks.page.curves import load_curves
+from benchmarks.page.drawings import instruction_classes, latency_strips, photo_bars, sustained_lines
+from benchmarks.page.markdown import escape_markdown
+from benchmarks.page.pictures import show_photos
+from benchmarks.page.plots import trade_offs
+from benchmarks.page.quality_table import load_quality
+from benchmarks.page.tables import Device, Filters, group_by_kind
 from benchmarks.report import Report, load_reports
-from benchmarks.tables import Device, Filters, group_by_kind
 from training.commandline import run
 from training.files import write_text
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "page" / "templates"
 GLOSSARY = [
     ("Reference", "the float generator over the same tiles and thumbnail, clamped; what an artifact must reproduce"),
     ("PSNR", "artifact against reference over whole photos, end to end; equal pictures have 120 dB, the cap"),

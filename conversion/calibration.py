@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from training.commandline import UserError
+from training.data.pairs import find_pairs
 from training.enhancer import thumbnail_planes, to_planes
 from training.generators.base import Condition, Generator
-from training.pairs import find_pairs
 from training.photos import from_samples, read_folder
 from training.tiling import Tile, read_tile
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from conversion.artifact import Fidelity, Precision
-from training import metrics
 from training.enhancer import Array, Engine, TorchEngine, enhance_photo, thumbnail_planes
 from training.generators.base import Generator
+from training.quality import metrics
 from training.tiling import Tile, plan
 
 

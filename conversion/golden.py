@@ -11,9 +11,9 @@ from PIL import Image
 
 from conversion.artifact import Artifact, EntryPoint, Golden, TensorSpec
 from conversion.runtimes import Array, ArtifactEngine, from_layout, to_layout
-from training import metrics
 from training.enhancer import TorchEngine, from_planes, thumbnail_planes, to_planes
 from training.generators.base import Generator
+from training.quality import metrics
 from training.tiling import Tile, read_tile, to_uint8
 
 FOLDER = "golden"

@@ -10,8 +10,8 @@ import torch
 from conversion.artifact import Precision
 from conversion.calibration import Sample
 from conversion.export import Source, inner
-from training.fake_quantization import fake_quantized
-from training.metrics import mse_to_psnr
+from training.quality.metrics import mse_to_psnr
+from training.quantization.fake_quantization import fake_quantized
 
 Bits = tuple[int, int | None]  # of weights, of activations
 # What a precision does to a convolution, imitated in float: to an inner one, and to the first and the last.

@@ -12,10 +12,10 @@ from pathlib import Path
 from torch import nn
 
 from conversion.artifact import Delegation
+from conversion.backends.coreml.palettes import Palettized
+from conversion.backends.coreml.pocket import PocketAnalyze, PocketEnhance
 from conversion.convert import artifact_name, convert, make_parser
-from conversion.coreml_pocket import PocketAnalyze, PocketEnhance
 from conversion.export import Converter, EnhanceForExport, Form, Lowered, Source, toolchain
-from conversion.palettes import Palettized
 from training.commandline import run
 from training.generators.pocket import Pocket
 
@@ -36,8 +36,9 @@ def lower(source: Source, form: Form, folder: Path) -> Lowered:
         ConversionError: coremltools is not installed.
     """
     with toolchain("coreml"):
-        from conversion import coreml_compact, coreml_quantization
-        from conversion.coreml_program import convert_to_program, describe
+        from conversion.backends.coreml import compact as coreml_compact
+        from conversion.backends.coreml import quantization as coreml_quantization
+        from conversion.backends.coreml.program import convert_to_program, describe
 
     logging.getLogger("coremltools").setLevel(logging.WARNING)  # it lists every operator that it removes
     analyze, enhance = points = source.entry_points(

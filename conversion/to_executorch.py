@@ -20,9 +20,9 @@ import torch
 from torch.fx import GraphModule
 
 from conversion.artifact import Delegation, Precision, Quantization, Target
+from conversion.backends.executorch.graph import InHalfPrecision, export, without_log_and_maximum
+from conversion.backends.executorch.pocket import about_the_middle
 from conversion.convert import convert, make_parser
-from conversion.executorch_graph import InHalfPrecision, export, without_log_and_maximum
-from conversion.executorch_pocket import about_the_middle
 from conversion.export import AnalyzeForExport, ConversionError, Converter, Form, Lowered, Source, inner, toolchain
 from training.commandline import run
 from training.generators.pocket import Pocket
@@ -50,7 +50,7 @@ def lower(source: Source, form: Form, folder: Path) -> Lowered:
     with toolchain("executorch"):
         from executorch.exir import ExecutorchBackendConfig, to_edge_transform_and_lower
 
-        from conversion.executorch_layout import fewer_transposes
+        from conversion.backends.executorch.layout import fewer_transposes
 
     inputs = {"analyze": (source.thumbnail,), "enhance": (source.tile, *source.condition)}
     graphs, quantization = {"xnnpack": for_xnnpack, "coreml": as_is, "vulkan": for_vulkan}[form.target](source, form)
@@ -122,7 +122,7 @@ def in_8_bits(source: Source, form: Form) -> Graphs:
     first and the last of enhance.
     """
     with toolchain("executorch"):
-        from conversion.executorch_quantization import AT_RUN_TIME, CALIBRATED, convolutions, quantize
+        from conversion.backends.executorch.quantization import AT_RUN_TIME, CALIBRATED, convolutions, quantize
 
     if source.calibration is None:
         raise ConversionError("w8a8 needs photos to calibrate on")

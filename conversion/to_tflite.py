@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from conversion.artifact import Delegation, EntryPoint
+from conversion.backends.tflite.pocket import PocketAnalyze, PocketEnhance
 from conversion.convert import convert, make_parser
 from conversion.export import ConversionError, Converter, EnhanceForExport, Form, Lowered, Source, toolchain
-from conversion.tflite_pocket import PocketAnalyze, PocketEnhance
 from training.commandline import run
 from training.files import workspace
 from training.generators.pocket import Pocket
@@ -68,7 +68,8 @@ def lower(source: Source, form: Form, folder: Path) -> Lowered:
         import ai_edge_litert  # noqa: F401  (absent when only the converter is installed)
         import litert_torch  # noqa: F401
 
-        from conversion import tflite_graph, tflite_quantization
+        from conversion.backends.tflite import graph as tflite_graph
+        from conversion.backends.tflite import quantization as tflite_quantization
 
     analyze, enhance = source.entry_points("NHWC", form.io, (MODEL, "analyze"), (MODEL, "enhance"))
     model = tflite_graph.read(float_model(source))
@@ -146,7 +147,7 @@ def delegation(model: Path, signature: str) -> Delegation:
     """
     from ai_edge_litert.interpreter import Interpreter
 
-    from conversion import tflite_graph
+    from conversion.backends.tflite import graph as tflite_graph
 
     content = tflite_graph.read(model.read_bytes())
     tflite_graph.bring_to_front(content, signature)

@@ -23,14 +23,14 @@ from pathlib import Path
 from joblib import delayed
 from tqdm import tqdm
 
-from training.aligned_pair import SUFFIXES, Record, Settings, align_pair, record_of
+from training.alignment.aligned_pair import SUFFIXES, Record, Settings, align_pair, record_of
+from training.alignment.pairing import Shots, Unpaired, by_name, by_time
+from training.alignment.patch_set import MANIFEST, PAIRS, publish
+from training.alignment.workers import workers
 from training.commandline import UserError, log, run
-from training.decoding import printable
+from training.data.pairs import DSLR_FOLDER
 from training.files import locked
-from training.pairing import Shots, Unpaired, by_name, by_time
-from training.pairs import DSLR_FOLDER
-from training.patch_set import MANIFEST, PAIRS, publish
-from training.workers import workers
+from training.photos.decoding import printable
 
 
 def parser() -> argparse.ArgumentParser:

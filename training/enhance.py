@@ -17,7 +17,7 @@ from tqdm import tqdm
 from training.checkpoint import default_release
 from training.commandline import UserError, log, run
 from training.enhancer import Enhancer
-from training.full_size import enhance_file
+from training.enhancer.full_size import enhance_file
 from training.photos import ENCODERS, PHOTO_SUFFIXES, PhotoError
 
 

@@ -24,15 +24,15 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from training.auto_levels import CLIPPED, auto_levels
 from training.checkpoint import Checkpoint
 from training.commandline import UserError, run
-from training.decoding import printable
+from training.data.pairs import PairSplits, PhotoPair, find_pairs, fold_of, parse_fold, usable
 from training.enhancer import Array, Enhancer
 from training.files import write_text
-from training.metrics import Scores
-from training.pairs import PairSplits, PhotoPair, find_pairs, fold_of, parse_fold, usable
-from training.sheet import Sheet
+from training.photos.decoding import printable
+from training.quality.auto_levels import CLIPPED, auto_levels
+from training.quality.metrics import Scores
+from training.quality.sheet import Sheet
 
 SPLITS = ("train", "validation", "calibration", "fidelity")
 PHOTO_APP = "photo app (auto levels)"

@@ -19,8 +19,8 @@ from training.commandline import UserError, run
 from training.files import sha256
 from training.generators import build
 from training.generators.base import Generator
-from training.published import to_generator
-from training.tensorflow_checkpoint import read_checkpoint
+from training.published.networks import to_generator
+from training.published.tensorflow_checkpoint import read_checkpoint
 
 LICENCE = "research use: the authors state no licence for these weights"
 log = logging.getLogger(__name__)

@@ -21,16 +21,21 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from training import resume
-from training.batches import Batch, Batches
 from training.checkpoint import Checkpoint, CheckpointError
 from training.commandline import UserError, log, run
-from training.equalization import equalize
-from training.fake_quantization import FakeQuantization, convolutions_of_enhance, fake_quantized, put_on_grid
+from training.data.batches import Batch, Batches
+from training.data.packed import load as load_packed
+from training.data.pairs import find_pairs, usable
 from training.generators.base import Generator
-from training.metrics import mse_to_psnr
-from training.packed import load as load_packed
-from training.pairs import find_pairs, usable
+from training.loop import resume
+from training.quality.metrics import mse_to_psnr
+from training.quantization.equalization import equalize
+from training.quantization.fake_quantization import (
+    FakeQuantization,
+    convolutions_of_enhance,
+    fake_quantized,
+    put_on_grid,
+)
 
 # With 8 bits the error of rounding is lost in what learning itself stirs up. What helps with 5 helps with 8.
 ACTIVATION_BITS = 5

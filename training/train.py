@@ -28,19 +28,20 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from training import fine_tuning, generators, resume
-from training.batches import Batches, Timed
+from training import generators
 from training.checkpoint import Checkpoint, CheckpointError, load_tensors, save_tensors
 from training.commandline import UserError, log, run
+from training.data.batches import Batches, Timed
+from training.data.pairs import find_pairs, fold_of, parse_fold, usable
+from training.data.shards import load_samples
 from training.enhancer import TorchEngine
 from training.files import locked, write_text
 from training.generators.base import Generator
-from training.pairs import find_pairs, fold_of, parse_fold, usable
+from training.loop import fine_tuning, resume
+from training.loop.processes import make_fabric
+from training.loop.recipes import PRESETS, make_recipe
+from training.loop.validation import SCORE, Means, draw_row, validate
 from training.photos import Pixels, from_samples
-from training.processes import make_fabric
-from training.recipes import PRESETS, make_recipe
-from training.shards import load_samples
-from training.validation import SCORE, Means, draw_row, validate
 
 EMA_DECAY = 0.999
 Tensors = tuple[Tensor, ...] | list[Tensor]

@@ -13,11 +13,11 @@ import pytest
 from PIL import Image, ImageOps
 
 from benchmarks.report import Report
-from benchmarks.verdict import judge
+from benchmarks.report.verdict import judge
 from conversion.artifact import Artifact
 from conversion.runtimes import open_artifact
-from training import metrics
 from training.enhancer import Array, Engine, enhance_photo, thumbnail_planes
+from training.quality import metrics
 from training.tiling import Tiling, to_uint8
 
 pytestmark = pytest.mark.slow

@@ -13,9 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.latency import summarize
-from benchmarks.measured import Fidelity, PhotoFidelity, Timing
 from benchmarks.report import ArtifactFacts, Pictures, Protocol, Report, Target, Verdict
+from benchmarks.report.latency import summarize
+from benchmarks.report.measured import Fidelity, PhotoFidelity, Timing
 from conversion.artifact import (
     Artifact,
     Delegation,

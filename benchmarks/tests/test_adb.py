@@ -14,18 +14,18 @@ from pathlib import Path
 import pytest
 
 from benchmarks import on_android
-from benchmarks.adb import Adb, AdbError, choose, devices, quote
 from benchmarks.bench import Photo
-from benchmarks.device import HOME, Device, on_device, write_job
-from benchmarks.device_results import DeviceError
-from benchmarks.emulator.boot import PORT
-from benchmarks.emulator.packages import EmulatorError
-from benchmarks.emulator.phone import SERIAL, emulated_phone
 from benchmarks.report import Protocol
+from benchmarks.targets.device.adb import Adb, AdbError, choose, devices, quote
+from benchmarks.targets.device.results import DeviceError
+from benchmarks.targets.device.session import HOME, Device, on_device, write_job
+from benchmarks.targets.emulator.boot import PORT
+from benchmarks.targets.emulator.phone import SERIAL, emulated_phone
+from benchmarks.targets.runner.packages import EmulatorError
 from conversion import to_tflite
 from conversion.artifact import Artifact
 from training.checkpoint import Checkpoint
-from training.embedded_sample import SAMPLE
+from training.data.embedded_sample import SAMPLE
 from training.photos import read_pixels
 
 pytestmark = pytest.mark.slow

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import artifacts
-from benchmarks.markdown import markdown_table
+from benchmarks.page.markdown import markdown_table
+from benchmarks.studies import artifacts
 from conversion.artifact import Artifact, Delegation, Fidelity, Manifest, Quantization
 from conversion.fidelity import FLOORS, Floor, below_floor, floor_of
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import choose
-from benchmarks.made_up import write_reports
-from benchmarks.plots import pareto_front
+from benchmarks.page.made_up import write_reports
+from benchmarks.page.plots import pareto_front
 from benchmarks.report import Report
 
 Points = st.lists(

@@ -39,9 +39,9 @@ def test_installed_command_and_script_are_the_same(repository: Path) -> None:
 def test_every_script_is_installed(repository: Path) -> None:
     """Whatever can be run as a script has a command."""
     runnable = {
-        f"{path.parent.name}.{path.stem}"
+        ".".join(path.relative_to(repository).with_suffix("").parts)
         for folder in ("training", "conversion", "benchmarks")
-        for path in (repository / folder).glob("*.py")
+        for path in (repository / folder).glob("**/*.py")
         if "def main(argv" in path.read_text()
     }
     assert runnable == {target.partition(":")[0] for target in SCRIPTS.values()}

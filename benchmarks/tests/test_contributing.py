@@ -18,7 +18,7 @@ from benchmarks.tests.pages import parts
 from conversion.artifact import MANIFEST
 
 PACKAGES = ("training", "conversion", "benchmarks")
-RUN_BY_OTHERS = ("make test", "python -m pytest", "python benchmarks/readme.py")  # CI itself; test_readme.py
+RUN_BY_OTHERS = ("make test", "python -m pytest", "python benchmarks/page/readme.py")  # CI itself; test_readme.py
 
 
 def copy_of(repository: Path, folder: Path) -> Path:

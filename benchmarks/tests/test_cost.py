@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import cost
-from benchmarks.contender import PhotoRun, TileTrial
 from benchmarks.machine import cores, cpu_model
+from benchmarks.studies.peers import cost
+from benchmarks.studies.peers.contender import PhotoRun, TileTrial
 from training.checkpoint import Checkpoint
-from training.embedded_sample import SAMPLE
+from training.data.embedded_sample import SAMPLE
 from training.generators.dped import Dped, DpedConfig
 from training.generators.pocket import Pocket, PocketConfig
 from training.photos import read_pixels

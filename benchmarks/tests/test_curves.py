@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.curves import HEIGHT, LEFT, WIDTH, CurveError, draw, load_curves
+from benchmarks.page.curves import HEIGHT, LEFT, WIDTH, CurveError, draw, load_curves
 
 
 def log_row(step: int, /, **values: object) -> dict[str, object]:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from benchmarks.bench import Photo
-from benchmarks.device import write_job
-from benchmarks.device_results import DeviceError, read_instructions, read_outputs, read_result
 from benchmarks.report import Protocol
+from benchmarks.targets.device.results import DeviceError, read_instructions, read_outputs, read_result
+from benchmarks.targets.device.session import write_job
 from conversion.artifact import Artifact
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks import robustness
-from benchmarks.earlier import read_earlier
+from benchmarks.figures import read_earlier
+from benchmarks.robustness import robustness
 from training.commandline import UserError
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.emulator import packages, phone
-from benchmarks.emulator.cpus import CPUS
-from benchmarks.emulator.packages import EmulatorError, kept, require_tools
-from benchmarks.runner.build import bundle
+from benchmarks.targets.emulator import phone
+from benchmarks.targets.emulator.cpus import CPUS
+from benchmarks.targets.runner import packages
+from benchmarks.targets.runner.build import bundle
+from benchmarks.targets.runner.packages import EmulatorError, kept, require_tools
 
 
 @pytest.fixture

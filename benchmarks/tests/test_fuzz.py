@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.faults_photos import encoded, heic, png16, scene
 from benchmarks.report import Report
+from benchmarks.robustness.faults_photos import encoded, heic, png16, scene
 from conversion.artifact import Manifest
 from training.commandline import UserError
 from training.photos import read_pixels

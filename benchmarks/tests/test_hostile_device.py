@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.adb import OUTPUT_MAX, Adb, AdbError
-from benchmarks.device_results import DeviceError, read_instructions, read_outputs, read_result
-from benchmarks.phone_state import facts
+from benchmarks.targets.device.adb import OUTPUT_MAX, Adb, AdbError
+from benchmarks.targets.device.phone_state import facts
+from benchmarks.targets.device.results import DeviceError, read_instructions, read_outputs, read_result
 from conversion.artifact import Artifact
 
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

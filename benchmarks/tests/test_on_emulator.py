@@ -11,14 +11,14 @@ import torch
 from PIL import Image
 
 from benchmarks import on_android, on_emulator
-from benchmarks.adb import Adb, choose
-from benchmarks.at_hand import read_pairs
 from benchmarks.bench import Photo, Pixels
-from benchmarks.device import on_device
-from benchmarks.emulator.cpus import CPUS
-from benchmarks.emulator.packages import EmulatorError
-from benchmarks.emulator.phone import emulated_phone
 from benchmarks.report import Protocol, Report, load_reports
+from benchmarks.targets.device.adb import Adb, choose
+from benchmarks.targets.device.session import on_device
+from benchmarks.targets.emulator.cpus import CPUS
+from benchmarks.targets.emulator.phone import emulated_phone
+from benchmarks.targets.references import read_pairs
+from benchmarks.targets.runner.packages import EmulatorError
 from conversion import to_executorch, to_tflite
 from conversion.artifact import Artifact
 from conversion.runtimes import open_artifact

@@ -10,9 +10,9 @@ from PIL import Image
 
 from benchmarks import on_host
 from benchmarks.bench import BenchError, Measurement, Photo
-from benchmarks.host_process import time_runs
 from benchmarks.report import Protocol, Report
-from benchmarks.whole_photos import WholePhotoError, wanted
+from benchmarks.targets.host.process import time_runs
+from benchmarks.targets.host.whole_photos import WholePhotoError, wanted
 from conversion import to_coreml, to_executorch, to_tflite
 from conversion.artifact import Artifact
 from training.checkpoint import Checkpoint

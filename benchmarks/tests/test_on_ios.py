@@ -11,8 +11,8 @@ import pytest
 
 from benchmarks import on_ios
 from benchmarks.bench import artifact_facts
-from benchmarks.measured import Conditions
 from benchmarks.report import Report
+from benchmarks.report.measured import Conditions
 from conversion.artifact import Artifact
 from conversion.fidelity import FLOORS
 

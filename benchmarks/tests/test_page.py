@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import render
-from benchmarks.made_up import write_reports
+from benchmarks.page.made_up import write_reports
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright; pip install -e .[dev]")
 CHROMIUM = shutil.which("chromium")
@@ -176,7 +176,7 @@ def test_without_script_all_is_there(made_up_page: Path, watch) -> None:
 
 
 def test_the_speed_of_the_page_is_measured(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.page_speed", "--reports", "11", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "benchmarks.studies.page_speed", "--reports", "11", "--out", str(tmp_path)]
     subprocess.run(command, check=True, timeout=300)  # a process cannot hold two drivers of a browser
     facts = json.loads((tmp_path / "page_speed.json").read_text())
     assert facts["reports"] == 11 and min(facts[key] for key in ("render_s", "load_ms", "filter_ms", "page_mb")) > 0

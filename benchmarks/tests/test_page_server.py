@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from benchmarks.on_browser import MOBILE, browser_of, system_of
-from benchmarks.page_server import PageServer
-from benchmarks.page_session import SamplePhoto, Session, SessionError, Verdict
 from benchmarks.report import Protocol
+from benchmarks.targets.browser.server import PageServer
+from benchmarks.targets.browser.session import SamplePhoto, Session, SessionError, Verdict
 from conversion.artifact import Artifact
 
 PHOTO = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)

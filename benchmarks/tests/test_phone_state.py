@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from benchmarks.adb import Adb, AdbError
-from benchmarks.phone_state import State, conditions, cool_down, facts, is_emulated, state, thermal_state
+from benchmarks.targets.device.adb import Adb, AdbError
+from benchmarks.targets.device.phone_state import State, conditions, cool_down, facts, is_emulated, state, thermal_state
 
 BATTERY = """Current Battery Service state:
   AC powered: false

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.drawings import instruction_classes, latency_strips, photo_bars, sustained_lines
-from benchmarks.made_up import write_reports
-from benchmarks.pictures import group_equal_outputs
-from benchmarks.plots import COSTS, Axis, trade_off, trade_offs
+from benchmarks.page.drawings import instruction_classes, latency_strips, photo_bars, sustained_lines
+from benchmarks.page.made_up import write_reports
+from benchmarks.page.pictures import group_equal_outputs
+from benchmarks.page.plots import COSTS, Axis, trade_off, trade_offs
+from benchmarks.page.tables import Device, Filters, group_by_kind
 from benchmarks.report import Report
-from benchmarks.tables import Device, Filters, group_by_kind
 
 SIZE, LATENCY, INSTRUCTIONS = COSTS
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import entries, precisions
-from benchmarks.entries import Scene, artifact_entry, export_onnx, float_entries
-from benchmarks.rounds import Candidate, CandidateError, Timed, take_turns
-from benchmarks.tile_process import round_of
+from benchmarks.studies.peers import entries, precisions
+from benchmarks.studies.peers.entries import Scene, artifact_entry, export_onnx, float_entries
+from benchmarks.studies.peers.rounds import Candidate, CandidateError, Timed, take_turns
+from benchmarks.studies.peers.tile_process import round_of
 from conversion import to_executorch, to_tflite
 from conversion.artifact import Artifact
 from training.checkpoint import Checkpoint

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import readme
+from benchmarks.page import readme
+from training.commandline import UserError
 
 PAGES = [*map(str, readme.READMES), "CONTRIBUTING.md", "android_demo/README.md", "ios_demo/README.md"]
 MADE = ("android_demo/build", "ios_demo/Models")  # by commands, and not part of the repository
@@ -19,7 +20,7 @@ MADE = ("android_demo/build", "ios_demo/Models")  # by commands, and not part of
 def test_blocks_are_what_their_files_say(repository: Path, page: Path) -> None:
     text = (repository / page).read_text()
     assert readme.BLOCK.search(text)
-    assert readme.render(text, repository) == text, "run benchmarks/readme.py after a change"
+    assert readme.render(text, repository) == text, "run benchmarks/page/readme.py after a change"
 
 
 def test_blocks_are_filled_and_filled_again(
@@ -56,14 +57,39 @@ def test_a_folder_is_a_line_for_each_file(tmp_path: Path) -> None:
     }
     for name, text in docstrings.items():
         (tmp_path / "folder" / f"{name}.py").write_text(f'"""{text}"""\n')
+    (tmp_path / "folder" / "room").mkdir()
+    (tmp_path / "folder" / "room" / "inner.py").write_text("")
     assert readme.render("<!-- folder/ -->\n<!-- end -->", tmp_path).splitlines()[2:-2] == [
         "```text",
         "folder/",
         "  plain.py    What all share",
         "  process.py  Runs it apart",
         "  script.py   Makes a thing: quickly, and well",
+        "  room/",
+        "    inner.py",
         "```",
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<!-- a.md -->\nno end\n",
+        "<!-- end -->\n",
+        "<!-- a.md -->\n<!-- end -->\nleft over <!-- end -->`, more\n",
+        "<!-- a.md -->\n<!-- a.md -->\n<!-- end -->\n",
+    ],
+)
+def test_markers_without_a_partner_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.md").write_text("a\n")
+    with pytest.raises(UserError, match="do not pair"):
+        readme.render(text, tmp_path)
+
+
+def test_content_that_holds_a_marker_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("what <!-- end --> does\n")
+    with pytest.raises(UserError, match=r"a\.md: holds a marker"):
+        readme.render("<!-- a.md -->\n<!-- end -->\n", tmp_path)
 
 
 @pytest.mark.parametrize("page", PAGES)

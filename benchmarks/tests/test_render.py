@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import render
-from benchmarks.markdown import escape_markdown
+from benchmarks.page.markdown import escape_markdown
 
 HOSTILE = [
     "<script>alert(1)</script>",

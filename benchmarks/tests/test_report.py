@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.measured import InstructionCount, Instructions
 from benchmarks.report import Pictures, Report, ReportError, canonical_json, is_safe_path, safe_name
+from benchmarks.report.measured import InstructionCount, Instructions
 
 CONTRACT = Path(__file__).parents[2] / "conversion" / "contract"
 EXAMPLE = CONTRACT / "report.example.json"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import robustness
-from benchmarks.fault_process import judged
-from benchmarks.faults import Case
-from benchmarks.faults_models import HARMED, MODELS
-from benchmarks.faults_photos import hostile_ones, photo_cases, whole_ones
+from benchmarks.robustness import robustness
+from benchmarks.robustness.fault_process import judged
+from benchmarks.robustness.faults import Case
+from benchmarks.robustness.faults_models import HARMED, MODELS
+from benchmarks.robustness.faults_photos import hostile_ones, photo_cases, whole_ones
 
 CPU_S_MAX = 60.0
 MODEL_CASES = 40  # of each maker, evenly drawn; robustness.py tries all

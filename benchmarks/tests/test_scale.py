@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import alignment, alignment_throughput, fine_tuning, reading
-from training import simulated_phone
-from training.embedded_sample import SAMPLE
+from benchmarks.studies import alignment, alignment_throughput, fine_tuning, reading
+from training.data import simulated_phone
+from training.data.embedded_sample import SAMPLE
 from training.photos import read_pixels
 
 

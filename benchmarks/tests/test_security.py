@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from training import perceptual
-from training.perceptual import VggError, load_vgg19
+from training.losses import perceptual
+from training.losses.perceptual import VggError, load_vgg19
 
 PROOF = re.compile(r"`([\w/]+/tests/test_\w+\.py)::(test_\w+)`")
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import thumbnail_statistics
-from training import metrics
+from benchmarks.studies import thumbnail_statistics
 from training.checkpoint import Checkpoint
 from training.generators.dped import Dped, DpedConfig
 from training.generators.pocket import Pocket, PocketConfig
+from training.quality import metrics
 from training.tiling import thumbnail
 
 

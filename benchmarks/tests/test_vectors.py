@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import vectors
-from benchmarks.vector_artifacts import CLASSES
+from benchmarks.vectors import vectors
+from benchmarks.vectors.artifacts import CLASSES
 from training.enhancer import enhance_photo
 from training.tiling import Tiling, to_uint8
 
@@ -22,7 +22,7 @@ def test_committed_vectors_are_those_that_the_code_makes(made: dict[str, str]) -
     committed = {path.name: path.read_text(encoding="utf-8") for path in vectors.VECTORS.glob("*.json")}
     assert committed.keys() == made.keys()
     for name, text in made.items():
-        assert committed[name] == text, f"{name} differs: run python benchmarks/vectors.py and look at what changed"
+        assert committed[name] == text, f"{name} differs: run benchmarks/vectors/vectors.py and look at what changed"
 
 
 def test_every_file_has_cases_and_every_class_of_refusal_occurs(made: dict[str, str]) -> None:

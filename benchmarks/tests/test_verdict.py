@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks.latency import summarize
-from benchmarks.measured import Conditions, Timing
 from benchmarks.report import Report
-from benchmarks.verdict import RUNS_LEAST, judge
+from benchmarks.report.latency import summarize
+from benchmarks.report.measured import Conditions, Timing
+from benchmarks.report.verdict import RUNS_LEAST, judge
 
 COOL = Conditions("nominal", "fair", 30.0, 33.5, 80.0, 78.0, False, False)
 

@@ -31,7 +31,7 @@ def wheel(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_research_weights_and_tests_stay_out(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {"training/weights/pocket-clean.safetensors", "conversion/contract/SPEC.md"} <= set(names)
-    assert "benchmarks/templates/index.html.jinja" in names
+    assert "benchmarks/page/templates/index.html.jinja" in names
     assert not [name for name in names if "pocket-iphone" in name or "/tests/" in name or "__pycache__" in name]
 
 

@@ -15,12 +15,13 @@ import torch
 ct = pytest.importorskip("coremltools")
 from coremltools.proto import Model_pb2  # noqa: E402
 
-from conversion import coreml_compact, coreml_quantization  # noqa: E402
+from conversion.backends.coreml import compact as coreml_compact  # noqa: E402
+from conversion.backends.coreml import quantization as coreml_quantization  # noqa: E402
 from conversion.artifact import Fidelity, ModelFile  # noqa: E402
+from conversion.backends.coreml.pocket import PocketAnalyze, PocketEnhance  # noqa: E402
+from conversion.backends.coreml.program import convert_to_program  # noqa: E402
 from conversion.calibration import calibrate  # noqa: E402
 from conversion.convert import CALIBRATED  # noqa: E402
-from conversion.coreml_pocket import PocketAnalyze, PocketEnhance  # noqa: E402
-from conversion.coreml_program import convert_to_program  # noqa: E402
 from conversion.export import Form, Lowered, Source  # noqa: E402
 from conversion.fidelity import measure  # noqa: E402
 from conversion.runtimes import open_engine  # noqa: E402

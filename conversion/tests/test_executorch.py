@@ -14,20 +14,20 @@ import torch
 from torch import Tensor, nn
 
 from conversion.artifact import Target
+from conversion.backends.executorch.graph import InHalfPrecision, export, without_log_and_maximum
+from conversion.backends.executorch.pocket import about_the_middle
 from conversion.calibration import calibrate
-from conversion.executorch_graph import InHalfPrecision, export, without_log_and_maximum
-from conversion.executorch_pocket import about_the_middle
 from conversion.export import ConversionError, Form, Source, inner
 from conversion.fidelity import FLOORS, enhance_by, measure
 from conversion.runtimes import open_engine
-from training import metrics
 from training.checkpoint import Checkpoint
 from training.enhancer import Array, TorchEngine, thumbnail_planes
 from training.generators.pocket import Pocket
+from training.quality import metrics
 
 pytest.importorskip("executorch")
 
-from conversion import executorch_quantization
+from conversion.backends.executorch import quantization as executorch_quantization
 from conversion.to_executorch import CAST, CONVERTER, PRECISIONS, in_8_bits, lower
 
 TILE_PX = 64

@@ -28,8 +28,9 @@ from executorch.backends.xnnpack.utils.xnnpack_constants import (
     XNN_VALUE_FLAG_EXTERNAL_OUTPUT,
 )
 
-from conversion import executorch_layout, to_executorch
-from conversion.executorch_layout import cancel_transposes
+from conversion import to_executorch
+from conversion.backends.executorch import layout as executorch_layout
+from conversion.backends.executorch.layout import cancel_transposes
 
 TILE_PX = 64
 MakeCheckpoint = Callable[..., Checkpoint]

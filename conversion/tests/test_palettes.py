@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from conversion.backends.coreml.palettes import Palettized, palette, rounded, with_palettes
+from conversion.backends.coreml.pocket import PocketEnhance
 from conversion.calibration import Sample, calibrate
-from conversion.coreml_pocket import PocketEnhance
-from conversion.palettes import Palettized, palette, rounded, with_palettes
 from training.checkpoint import Checkpoint
 from training.generators import Generator
 from training.generators.pocket import Pocket

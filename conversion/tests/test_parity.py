@@ -17,10 +17,10 @@ from conversion.convert import TILE_PX
 from conversion.export import ConversionError, Form, Lowered, Source
 from conversion.fidelity import FLOORS
 from conversion.runtimes import ArtifactEngine, open_engine
-from training import metrics
 from training.checkpoint import Checkpoint
 from training.enhancer import Array, TorchEngine, from_planes, thumbnail_planes, to_planes
 from training.generators.pocket import Pocket, PocketConfig
+from training.quality import metrics
 
 pytestmark = pytest.mark.slow
 

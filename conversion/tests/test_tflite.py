@@ -14,16 +14,16 @@ import torch
 
 from conversion import to_tflite
 from conversion.artifact import Precision
+from conversion.backends.tflite.pocket import PocketAnalyze, PocketEnhance
 from conversion.calibration import calibrate
 from conversion.export import ConversionError, Form, Io, Lowered, Source
 from conversion.fidelity import floor_of
 from conversion.runtimes import ArtifactEngine, open_engine
-from conversion.tflite_pocket import PocketAnalyze, PocketEnhance
-from training import metrics
 from training.checkpoint import Checkpoint
 from training.enhancer import Array, TorchEngine, from_planes, thumbnail_planes, to_planes
-from training.fake_quantization import put_on_grid
 from training.generators.pocket import Pocket, PocketConfig
+from training.quality import metrics
+from training.quantization.fake_quantization import put_on_grid
 from training.tiling import to_uint8
 
 pytest.importorskip("litert_torch")
@@ -31,7 +31,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.tools import flatbuffer_utils
 
-from conversion import tflite_graph
+from conversion.backends.tflite import graph as tflite_graph
 
 TILE_PX = 64
 INT8, FLOAT32 = schema.TensorType.INT8, schema.TensorType.FLOAT32

@@ -13,9 +13,9 @@ from conversion.artifact import ArtifactError, Precision
 from conversion.export import Form, Source
 from conversion.fidelity import floor_of
 from conversion.runtimes.tflite_old import OldRuntimeError, TfliteOldEngine, environment
-from training import metrics
 from training.checkpoint import Checkpoint
 from training.enhancer import Array, TorchEngine, from_planes, thumbnail_planes, to_planes
+from training.quality import metrics
 
 TILE_PX = 64
 

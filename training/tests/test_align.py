@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training import align, aligned_pair, known_view
-from training.aligned_pair import Aligned, Settings, align_pixels
-from training.alignment import AlignmentError
-from training.embedded_sample import SAMPLE
-from training.pairing import Shots, by_name, by_time
-from training.pairs import find_pairs
-from training.patch_set import split
+from training import align
+from training.alignment import aligned_pair, known_view
+from training.alignment.aligned_pair import Aligned, Settings, align_pixels
+from training.alignment.homography import AlignmentError
+from training.alignment.pairing import Shots, by_name, by_time
+from training.alignment.patch_set import split
+from training.data.embedded_sample import SAMPLE
+from training.data.pairs import find_pairs
 from training.photos import PHOTO_SUFFIXES, read_pixels
 
 SETTINGS = Settings("phone")

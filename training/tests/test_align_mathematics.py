@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 from scipy.ndimage import shift as moved_by
 
-from training.alignment import corners, overlap, project
-from training.patch_quality import MOVED, colour_outliers, unexplained
-from training.refinement import fit
-from training.resampling import Resampled
-from training.window_shift import correlation, find_shift
+from training.alignment.homography import corners, overlap, project
+from training.alignment.patch_quality import MOVED, colour_outliers, unexplained
+from training.alignment.refinement import fit
+from training.alignment.resampling import Resampled
+from training.alignment.window_shift import correlation, find_shift
 
 
 def texture(side: int, seed: int = 0, blur: float = 1.5) -> np.ndarray:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from training.blemishes import banding, cast, halo, newly_clipped
+from training.quality.blemishes import banding, cast, halo, newly_clipped
 from training.tiling import to_uint8
 
 Pixels = npt.NDArray[np.uint8]

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from training import cross_validate
-from training.metrics import mse_to_psnr
-from training.pairs import PairError, find_pairs, fold_of
+from training.data.pairs import PairError, find_pairs, fold_of
+from training.quality.metrics import mse_to_psnr
 
 
 @pytest.fixture(scope="module")

@@ -16,11 +16,11 @@ import pytest
 import torch
 from PIL import Image
 
-from training import enhance, enhancer, full_size, generators
+from training import enhance, enhancer, generators
 from training.checkpoint import Checkpoint
-from training.embedded_sample import SAMPLE
-from training.enhancer import Enhancer
-from training.full_size import enhance_file
+from training.data.embedded_sample import SAMPLE
+from training.enhancer import Enhancer, full_size
+from training.enhancer.full_size import enhance_file
 from training.photos import Photo, read_photo, read_pixels, write_photo
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from training import generators
-from training.equalization import equalize, move_output, move_stream_end, scale_stream
 from training.generators.pocket import Pocket
+from training.quantization.equalization import equalize, move_output, move_stream_end, scale_stream
 
 few = settings(max_examples=20, deadline=None)
 CONFIG = {"channels": 6, "layers": 3, "thumbnail_px": 16, "analyser_channels": 2, "hidden": 8}

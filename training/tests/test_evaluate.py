@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from training import evaluate, import_published
-from training.auto_levels import auto_levels
 from training.checkpoint import Checkpoint
+from training.data.pairs import find_pairs
 from training.generators.pocket import Pocket, PocketConfig
 from training.generators.ppcn import PpcnStudent
-from training.pairs import find_pairs
+from training.quality.auto_levels import auto_levels
 
 REQUIRED = {
     "model", "params", "mac_per_px", "psnr_mean_of_images_db", "psnr_of_mean_mse_db", "ssim", "ms_ssim",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from training import generators
-from training.fake_quantization import (
+from training.quantization.fake_quantization import (
     Range,
     convolutions_of_enhance,
     fake_quantized,

@@ -16,9 +16,9 @@ import pytest
 
 from training import align, train
 from training.commandline import run as run_script
+from training.data.packed import Writer
+from training.data.shards import write_shards
 from training.files import LockedError, locked, replacing, workspace, write_text
-from training.packed import Writer
-from training.shards import write_shards
 
 # A process that does something with a folder, says so, and then waits to be killed.
 HOLD = """

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from training import fine_tuning, generators, train
+from training import generators, train
 from training.checkpoint import Checkpoint, load_tensors
-from training.metrics import psnr
-from training.pairs import find_pairs
+from training.data.pairs import find_pairs
+from training.loop import fine_tuning
+from training.quality.metrics import psnr
 
 scores = st.lists(st.floats(0, 40), min_size=1, max_size=12)
 

@@ -11,15 +11,15 @@ import pytest
 import torch
 from PIL import Image
 
-from training import looks
 from training.checkpoint import Checkpoint
 from training.enhancer import TorchEngine
+from training.enhancer.whole_photo import reduced, whole_output
 from training.generators.base import Condition, Generator
 from training.generators.dped import Dped, DpedConfig
 from training.generators.pocket import Pocket, PocketConfig
 from training.photos import from_samples
+from training.quality import looks
 from training.tiling import to_uint8
-from training.whole_photo import reduced, whole_output
 
 
 def pocket(offset: float, by_thumbnail: float = 0.0) -> Pocket:

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import correlate
 
-from training import losses
-from training.discriminator import Discriminator
+from training.losses import dped as losses
+from training.losses.discriminator import Discriminator
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from skimage.color import lab2rgb, rgb2lab
 
-from training import metrics
+from training.quality import metrics
 
 Image = npt.NDArray[np.float64]
 METRICS = [metrics.mse, metrics.psnr, metrics.ssim, metrics.ms_ssim, metrics.delta_e]

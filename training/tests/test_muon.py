@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from training.muon import ADAM_RMS, Muon, orthogonal
+from training.loop.muon import ADAM_RMS, Muon, orthogonal
 
 
 @given(st.integers(1, 24), st.integers(1, 24), st.integers(0, 2**31))

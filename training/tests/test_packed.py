@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from training import generators, packed, phone_tone, simulate, teach, train
-from training.batches import Batches
+from training import generators, train
 from training.checkpoint import Checkpoint
+from training.data import packed, phone_tone, simulate, teach
+from training.data.batches import Batches
+from training.data.packed import PackedError
+from training.data.pictures import Pictures, crops
 from training.enhancer import TorchEngine
-from training.packed import PackedError
-from training.pictures import Pictures, crops
 from training.tiling import thumbnail
 
 seeds = st.integers(0, 2**32 - 1)

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from training import embedded_sample, pairs
-from training.embedded_sample import SAMPLE, SampleError
-from training.pairs import PairError, PairSplits, PhotoPair, find_pairs, two_folders, usable
+from training.data import embedded_sample, pairs
+from training.data.embedded_sample import SAMPLE, SampleError
+from training.data.pairs import PairError, PairSplits, PhotoPair, find_pairs, two_folders, usable
 from training.photos import PhotoError
 
 SPLITS = ("train", "validation", "calibration", "fidelity")

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from scipy.io import savemat
 
-from training.perceptual import Vgg19, VggError, _packaged, load_vgg19
+from training.losses.perceptual import Vgg19, VggError, _packaged, load_vgg19
 
 
 @pytest.fixture(scope="module")

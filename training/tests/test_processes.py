@@ -22,11 +22,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from training import generators
-from training.batches import Batches
-from training.pairs import find_pairs
-from training.processes import make_fabric
-from training.recipes import make_recipe
-from training.shards import load_samples
+from training.data.batches import Batches
+from training.data.pairs import find_pairs
+from training.loop.processes import make_fabric
+from training.loop.recipes import make_recipe
+from training.data.shards import load_samples
 
 root, out, preset, name, patch_px, packed = sys.argv[1:]
 fabric = make_fabric("cpu", "32-true", 4)
@@ -72,7 +72,7 @@ def launch(repository: Path, processes: int, *command: str) -> None:
 def test_the_gradient_is_that_of_one_process(
     repository: Path, pairs_folder: Path, tmp_path: Path, preset: str, name: str, patch_px: int, packed: bool
 ) -> None:
-    from training import pack
+    from training.data import pack
 
     (tmp_path / "step.py").write_text(ONE_STEP)
     if packed:

@@ -22,8 +22,8 @@ from training.checkpoint import Checkpoint
 from training.commandline import UserError
 from training.generators.dped import Dped, DpedConfig
 from training.generators.ppcn import PpcnStudent, PpcnTeacher
-from training.published import to_generator
-from training.tensorflow_checkpoint import PublishedError, TensorFlowCheckpoint, read_checkpoint
+from training.published.networks import to_generator
+from training.published.tensorflow_checkpoint import PublishedError, TensorFlowCheckpoint, read_checkpoint
 
 Tensors = dict[str, npt.NDArray[np.float32]]
 MAGIC = struct.pack("<Q", 0xDB4775248B80FB57)

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from training import generators, quantize_aware
-from training.batches import Batch
 from training.checkpoint import Checkpoint, load_tensors
-from training.fake_quantization import quantize_weight
+from training.data.batches import Batch
+from training.quantization.fake_quantization import quantize_weight
 
 SHORT = ["--batch", "4", "--patch", "32"]
 

@@ -10,7 +10,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.raster import Raster
+from training.photos.raster import Raster
 from training.tiling import STRIP_ROWS, Tiling, plan, read_tile
 
 

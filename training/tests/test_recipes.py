@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from training import generators
-from training.batches import Batch
-from training.cuda_graph import EAGER_CALLS
-from training.processes import make_fabric
-from training.recipes import PixelRecipe, make_recipe
+from training.data.batches import Batch
+from training.loop.cuda_graph import EAGER_CALLS
+from training.loop.processes import make_fabric
+from training.loop.recipes import PixelRecipe, make_recipe
 
 STEPS = EAGER_CALLS + 6
 

@@ -11,12 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
-from training import pack, packed, shards, train
-from training.batches import Batches
+from training import train
 from training.checkpoint import load_tensors
-from training.packed import PackedError
-from training.pairs import find_pairs
-from training.shards import Shard, Shards, load_samples
+from training.data import pack, packed, shards
+from training.data.batches import Batches
+from training.data.packed import PackedError
+from training.data.pairs import find_pairs
+from training.data.shards import Shard, Shards, load_samples
 from training.tiling import thumbnail
 
 pytest.importorskip("webdataset", reason="install pocket-dslr[shards]")

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.pairs import find_pairs
-from training.simulated_phone import SimulatedPhone, apply, draw, simulate
+from training.data.pairs import find_pairs
+from training.data.simulated_phone import SimulatedPhone, apply, draw, simulate
 
 PERFECT = SimulatedPhone(
     exposure_ev=0.0, white_balance=(1.0, 1.0, 1.0), saturation=1.0, vignetting=0.0, blur_px=0.0,
@@ -46,7 +46,7 @@ def test_same_seed_same_photo_and_the_size_stays(seed: int, height: int, width: 
 
 def test_another_process_makes_the_same_photo() -> None:
     code = (
-        "import hashlib, numpy as np; from training.simulated_phone import simulate;"
+        "import hashlib, numpy as np; from training.data.simulated_phone import simulate;"
         "print(hashlib.sha256(simulate(np.arange(1200, dtype=np.uint8).reshape(20, 20, 3), 7).tobytes()).hexdigest())"
     )
     runs = {subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout for _ in range(2)}

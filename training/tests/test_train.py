@@ -17,10 +17,10 @@ import torch
 from PIL import Image
 
 from training import generators, train
-from training.batches import Batches
 from training.checkpoint import Checkpoint, load_tensors
 from training.commandline import UserError
-from training.pairs import find_pairs
+from training.data.batches import Batches
+from training.data.pairs import find_pairs
 from training.photos import from_samples
 from training.tiling import to_uint8
 

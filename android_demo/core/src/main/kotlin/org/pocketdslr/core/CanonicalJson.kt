@@ -4,7 +4,7 @@ import java.math.BigDecimal
 import java.math.RoundingMode
 
 /**
- * JSON as `benchmarks/report.py` writes it: keys sorted, two spaces of indent, floats in fixed point with six
+ * JSON as `benchmarks/report/record.py` writes it: keys sorted, two spaces of indent, floats in fixed point with six
  * decimals, so that equal reports are equal bytes. Double and Float are floats, Int and Long whole numbers.
  */
 fun canonicalJson(value: Any?, indent: String = ""): String {

@@ -10,7 +10,7 @@ import kotlin.math.pow
 import kotlin.math.sin
 import kotlin.math.sqrt
 
-/** The metrics of a report that are not exact across languages: as `training/metrics.py`, to about six decimals.
+/** The metrics of a report that are not exact across languages: as `training/quality/metrics.py`, to about six decimals.
  *
  * Images are [height * width * 3] in pixels (channels last), in [0, 1]. */
 class Similarity(private val height: Int, private val width: Int) {

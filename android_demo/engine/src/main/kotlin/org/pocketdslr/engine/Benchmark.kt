@@ -165,7 +165,7 @@ class Benchmark(private val device: Device, private val artifact: Artifact) {
     }
 }
 
-/** What a report is worth, by the rules of `benchmarks/verdict.py`, which judges anew whatever comes from a phone. */
+/** What a report is worth, by the rules of `benchmarks/report/verdict.py`, which judges anew whatever comes from a phone. */
 object Verdict {
     private const val RUNS_LEAST = 10
     private const val SPREAD_MOST = 0.5

@@ -1,0 +1,1 @@
+"""Against published DPED and other runtimes."""

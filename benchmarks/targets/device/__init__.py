@@ -1,0 +1,1 @@
+"""A phone by adb."""

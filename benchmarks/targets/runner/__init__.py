@@ -1,0 +1,1 @@
+"""The C++ program that runs artifacts on a phone."""

@@ -1,0 +1,1 @@
+"""Makes the golden vectors of the contract."""

@@ -1,0 +1,1 @@
+"""What one toolchain needs, a folder for each."""

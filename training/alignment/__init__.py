@@ -1,0 +1,1 @@
+"""Two photos of one scene -> aligned patches."""

@@ -1,0 +1,1 @@
+"""Published TensorFlow checkpoints, read without TensorFlow."""

@@ -1,0 +1,1 @@
+"""Eight bits imitated in plain torch."""
