@@ -27,10 +27,9 @@ from training.alignment.aligned_pair import SUFFIXES, Record, Settings, align_pa
 from training.alignment.pairing import Shots, Unpaired, by_name, by_time
 from training.alignment.patch_set import MANIFEST, PAIRS, publish
 from training.alignment.workers import workers
-from training.commandline import UserError, log, run
+from training.commandline import UserError, log, printable, run
 from training.data.pairs import DSLR_FOLDER
 from training.files import locked
-from training.photos.decoding import printable
 
 
 def parser() -> argparse.ArgumentParser:

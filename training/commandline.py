@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import errno
 import logging
+import math
+import re
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -39,6 +41,44 @@ def run(parser: argparse.ArgumentParser, body: Callable[[argparse.Namespace], Pa
     return 0
 
 
+def whole(minimum: int = 0, maximum: int | None = None) -> Callable[[str], int]:
+    """The type of a flag: a whole number from `minimum` to `maximum`. Anything else is refused in a sentence."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[+-]?[0-9]{1,18}", text) or not _within(int(text), minimum, maximum):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {_bounds(minimum, maximum)}")
+        return int(text)
+
+    return parse
+
+
+def real(minimum: float = -math.inf, maximum: float | None = None, *, above: bool = False) -> Callable[[str], float]:
+    """The type of a flag: a finite number from `minimum` to `maximum`, or `above` the minimum."""
+
+    def parse(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number) or not _within(number, minimum, maximum) or (above and number == minimum):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number {_bounds(minimum, maximum, above)}")
+        return number
+
+    return parse
+
+
+def _within(number: float, minimum: float, maximum: float | None) -> bool:
+    return minimum <= number and (maximum is None or number <= maximum)
+
+
+def _bounds(minimum: float, maximum: float | None, above: bool = False) -> str:
+    if maximum is not None:
+        return f"{'above' if above else 'from'} {minimum:g} {'and at most' if above else 'to'} {maximum:g}"
+    if minimum == -math.inf:
+        return "that is finite"
+    return f"above {minimum:g}" if above else f"of at least {minimum:g}"
+
+
 def is_full(error: OSError) -> bool:
     """Whether there was no space left. numpy says so in words alone: "27648 requested and 417 written"."""
     return error.errno in FULL or (error.errno is None and str(error).endswith(" written"))
@@ -53,3 +93,8 @@ def _in_a_thread(args: threading.ExceptHookArgs) -> None:
 def _fail(parser: argparse.ArgumentParser, sentence: str, code: int = 1) -> int:
     print(f"{parser.prog}: {sentence}", file=sys.stderr)
     return code
+
+
+def printable(path: Path | str) -> str:
+    """A file name for people: control characters and undecodable bytes are replaced."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(path))

@@ -25,11 +25,10 @@ import torch
 from tqdm import tqdm
 
 from training.checkpoint import Checkpoint
-from training.commandline import UserError, run
+from training.commandline import UserError, printable, run
 from training.data.pairs import PairSplits, PhotoPair, find_pairs, fold_of, parse_fold, usable
 from training.enhancer import Array, Enhancer
 from training.files import write_text
-from training.photos.decoding import printable
 from training.quality.auto_levels import CLIPPED, auto_levels
 from training.quality.metrics import Scores
 from training.quality.sheet import Sheet

@@ -12,17 +12,14 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import cast
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -34,17 +31,15 @@ from training.commandline import UserError, log, run
 from training.data.batches import Batches, Timed
 from training.data.pairs import find_pairs, fold_of, parse_fold, usable
 from training.data.shards import load_samples
-from training.enhancer import TorchEngine
 from training.files import locked, write_text
 from training.generators.base import Generator
 from training.loop import fine_tuning, resume
+from training.loop.averaging import keep, moving_average
 from training.loop.processes import make_fabric
 from training.loop.recipes import PRESETS, make_recipe
+from training.loop.tone import tone_of
 from training.loop.validation import SCORE, Means, draw_row, validate
-from training.photos import Pixels, from_samples
 
-EMA_DECAY = 0.999
-Tensors = tuple[Tensor, ...] | list[Tensor]
 HOW_NOT_WHAT = ("out", "minutes", "patience", "finetune")  # flags with which a run may be resumed differently
 
 
@@ -259,33 +254,6 @@ def new_generator(name: str, config: dict[str, int]) -> Generator:
         return generators.build(name, config)
     except ValueError as error:
         raise UserError(f"--config: {error}") from None
-
-
-def tone_of(checkpoint: Checkpoint) -> Callable[[Pixels], npt.NDArray[np.float32]]:
-    """The mean colour [3] of a network's answer to a photo [H, W, 3]."""
-    engine = TorchEngine(checkpoint.generator)
-
-    def tone(photo: Pixels) -> npt.NDArray[np.float32]:
-        mean: npt.NDArray[np.float32] = engine.whole(from_samples(photo)).mean((0, 1))
-        return mean
-
-    return tone
-
-
-def moving_average(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
-    """Exponential, over a ninth of the steps so far and at most 1,000, so that a short run forgets its start."""
-    decay = min(EMA_DECAY, (1 + int(count)) / (10 + int(count)))
-    get_ema_multi_avg_fn(decay)(averaged, current, count)  # type: ignore[no-untyped-call]
-
-
-@torch.no_grad()
-def keep(initial: Generator, share: float, tuned: Generator) -> None:
-    """Move the weights of `tuned` back towards the initial ones (Wortsman et al., CVPR 2022: WiSE-FT).
-
-    What fine-tuning on few pairs gains is mostly kept, what it forgets mostly comes back.
-    """
-    for before, after in zip(initial.parameters(), tuned.parameters(), strict=True):
-        after.lerp_(before, share)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

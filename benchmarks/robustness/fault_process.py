@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
+from benchmarks.machine import peak_memory_mb
 from benchmarks.robustness.faults import Case, Reader
-from benchmarks.targets.host.process import peak_memory_mb
 from training.commandline import UserError
 
 ADDRESS_SPACE = 12 << 30  # bytes: libraries of a few GB are mapped, and a runaway allocation fails

@@ -10,8 +10,8 @@ from PIL import Image
 
 from benchmarks import on_host
 from benchmarks.bench import BenchError, Measurement, Photo
+from benchmarks.machine import time_runs
 from benchmarks.report import Protocol, Report
-from benchmarks.targets.host.process import time_runs
 from benchmarks.targets.host.whole_photos import WholePhotoError, wanted
 from conversion import to_coreml, to_executorch, to_tflite
 from conversion.artifact import Artifact

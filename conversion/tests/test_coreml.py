@@ -15,9 +15,9 @@ import torch
 ct = pytest.importorskip("coremltools")
 from coremltools.proto import Model_pb2  # noqa: E402
 
+from conversion.artifact import Fidelity, ModelFile  # noqa: E402
 from conversion.backends.coreml import compact as coreml_compact  # noqa: E402
 from conversion.backends.coreml import quantization as coreml_quantization  # noqa: E402
-from conversion.artifact import Fidelity, ModelFile  # noqa: E402
 from conversion.backends.coreml.pocket import PocketAnalyze, PocketEnhance  # noqa: E402
 from conversion.backends.coreml.program import convert_to_program  # noqa: E402
 from conversion.calibration import calibrate  # noqa: E402

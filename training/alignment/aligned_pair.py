@@ -21,11 +21,10 @@ from training.alignment.pairing import Shots
 from training.alignment.patch_cutting import Cut, Patch, cut
 from training.alignment.refinement import refine
 from training.alignment.resampling import Resampled
-from training.commandline import UserError
+from training.commandline import UserError, printable
 from training.data.pairs import DSLR_FOLDER
 from training.files import sha256, write_text
 from training.photos import read_pixels
-from training.photos.decoding import printable
 
 Pixels = npt.NDArray[np.uint8]
 RECORD, BLINK = "pair.json", "blink.webp"

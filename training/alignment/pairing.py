@@ -12,9 +12,9 @@ from pathlib import Path
 
 from PIL import ExifTags, Image
 
-from training.commandline import UserError
+from training.commandline import UserError, printable
 from training.photos import PHOTO_SUFFIXES
-from training.photos.decoding import PhotoError, decode, printable
+from training.photos.decoding import PhotoError, decode
 
 Unpaired = list[tuple[Path, str]]  # photo, reason
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from joblib import Parallel, parallel_config
 
-from training.commandline import UserError
-from training.photos.decoding import printable
+from training.commandline import UserError, printable
 
 CONNECT_S = 10
 

@@ -24,11 +24,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from training.commandline import UserError
+from training.commandline import UserError, printable
 from training.data.packed import FACTS, REMEDY, Packed, PackedError, read_facts
 from training.data.packed import load as load_arrays
 from training.files import locked, replacing, sha256, write_text
-from training.photos.decoding import printable
 
 Pixels = npt.NDArray[np.uint8]
 Sample = tuple[Pixels, Pixels, Pixels]  # phone, dslr, thumbnail

@@ -1,166 +1,21 @@
-"""Enhance photos of any size: `Enhancer.load("pocket-clean")(photo)`. (`full_size` does it from file to file.)
-
-`enhance_tiles` is the one loop over tiles of this project; the float generator and every artifact run in it.
-"""
+"""Enhance photos of any size: `Enhancer.load("pocket-clean")(photo)`. (`full_size` does it from file to file.)"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from training.checkpoint import Checkpoint
-from training.generators.base import Generator
-from training.generators.statistics import StatisticsGenerator
-from training.tiling import Tile, Tiling, plan, read_tile, thumbnail, to_uint8
+from training.enhancer.tiles import Array, enhance_tiles
+from training.enhancer.torch_engine import TILE_PX, TorchEngine
+from training.tiling import Tile, plan, read_tile, to_uint8
 
-Array = npt.NDArray[np.float32]
-ReadPart = Callable[[int, int, int, int], Array]  # (y0, y1, x0, x1) -> [y1 - y0, x1 - x0, 3]
-TILE_PX = 320  # DPED is fastest at 256 to 320, Pocket about as fast from 256 to 768; memory grows with the square
 MAX_THREADS = 4  # each needs memory for a tile
-
-
-class Engine(Protocol):
-    """Runs the two entry points of a model; all arrays float32, images [1, 3, H, W] RGB in [0, 1], with any strides.
-
-    The output of `enhance` is clamped to [0, 1].
-    """
-
-    def analyze(self, thumbnail: Array) -> tuple[Array, ...]: ...
-
-    def enhance(self, tile: Array, condition: tuple[Array, ...]) -> Array: ...
-
-
-def to_planes(pixels: npt.NDArray[Any]) -> Array:
-    """[H, W, 3] -> contiguous [1, 3, H, W]."""
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32)
-
-
-def from_planes(planes: Array) -> Array:
-    """[1, 3, H, W] -> [H, W, 3]."""
-    return planes[0].transpose(1, 2, 0)
-
-
-def thumbnail_planes(photo: Array, thumbnail_px: int) -> Array:
-    """What `analyze` sees of a photo [H, W, 3] in [0, 1]: [1, 3, thumbnail_px, thumbnail_px] in [0, 1]."""
-    return to_planes(thumbnail(to_uint8(photo), thumbnail_px, thumbnail_px)) / np.float32(255)
-
-
-def enhance_photo(
-    photo: Array,
-    engine: Engine,
-    tiling: Tiling,
-    tile_px: int,
-    condition: tuple[Array, ...],
-    progress: Callable[[int], object] | None = None,
-) -> Array:
-    """Enhance a photo [H, W, 3] in [0, 1], tile by tile, under one condition -> [H, W, 3], clamped to [0, 1].
-
-    Args:
-        tile_px: side of a tile with its halo.
-        progress: called after every tile with the number of pixels done.
-
-    Raises:
-        ValueError: the border rule is "shift" and the photo is below one tile.
-    """
-    height, width = photo.shape[:2]
-    output = np.empty((height, width, 3), np.float32)
-
-    def keep(tile: Tile, enhanced: Array) -> None:
-        output[tile.kept] = enhanced
-
-    tiles = plan(height, width, tile_px, tiling)
-    enhance_tiles(tiles, lambda tile: read_tile(photo, tile), keep, engine, condition, progress)
-    return output
-
-
-def enhance_tiles(
-    tiles: Iterable[Tile],
-    read: Callable[[Tile], Array],
-    keep: Callable[[Tile, Array], None],
-    engine: Engine,
-    condition: tuple[Array, ...],
-    progress: Callable[[int], object] | None = None,
-    threads: int = 1,
-) -> None:
-    """Read each tile [size, size, 3] in [0, 1], enhance it, and hand over the part to keep.
-
-    Args:
-        threads: that many tiles at a time, each on one core; `read`, `keep` and `engine` must allow it.
-        progress: called after every tile with the number of pixels done, in the calling thread.
-    """
-
-    def enhance(tile: Tile) -> int:
-        planes = read(tile).transpose(2, 0, 1)[None]  # a view: engines that take NHWC turn it back, nothing is copied
-        enhanced = from_planes(engine.enhance(planes, condition))[tile.kept_in_tile]
-        keep(tile, enhanced)
-        return enhanced.shape[0] * enhanced.shape[1]
-
-    with ExitStack() as stack:
-        done: Iterable[int] = map(enhance, tiles)
-        if threads > 1:
-            pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
-            stack.callback(pool.shutdown, cancel_futures=True)
-            done = pool.map(enhance, tiles)
-        for pixels in done:
-            if progress:
-                progress(pixels)
-
-
-class TorchEngine:
-    """The float generator itself."""
-
-    def __init__(self, generator: Generator, device: str = "cpu"):
-        self.generator = generator.eval().to(device)
-        self.device = device
-
-    @torch.inference_mode()
-    def analyze(self, thumbnail: Array) -> tuple[Array, ...]:
-        condition = self.generator.analyze(torch.from_numpy(thumbnail).to(self.device))
-        return tuple(part.cpu().numpy() for part in condition)
-
-    @torch.inference_mode()
-    def enhance(self, tile: Array, condition: tuple[Array, ...]) -> Array:
-        given = [torch.from_numpy(part).to(self.device) for part in condition]
-        planes = torch.from_numpy(np.ascontiguousarray(tile)).to(self.device)
-        return self.generator.enhance(planes, *given).clamp_(0, 1).cpu().numpy()
-
-    def exact_condition(self, photo: Array) -> tuple[Array, ...]:
-        """The condition of the whole photo; for generators without statistics, `analyze` of the thumbnail."""
-        exact = self.statistics((photo.shape[0], photo.shape[1]), lambda y0, y1, x0, x1: photo[y0:y1, x0:x1])
-        return exact or self.analyze(thumbnail_planes(photo, self.generator.thumbnail_px))
-
-    @property
-    def statistics_passes(self) -> int:
-        """How often `statistics` reads the photo."""
-        return len(self.generator.norms) if isinstance(self.generator, StatisticsGenerator) else 0
-
-    @torch.inference_mode()
-    def statistics(self, size: tuple[int, int], read: ReadPart) -> tuple[Array, ...] | None:
-        """The exact condition of a photo that is read in parts; None for generators without statistics.
-
-        Args:
-            size: (height, width).
-        """
-
-        def read_planes(y0: int, y1: int, x0: int, x1: int) -> torch.Tensor:
-            return torch.from_numpy(to_planes(read(y0, y1, x0, x1))).to(self.device)
-
-        exact = self.generator.exact_condition(size, read_planes, TILE_PX)
-        return None if exact is None else tuple(part.cpu().numpy() for part in exact)
-
-    @torch.inference_mode()
-    def whole(self, photo: Array) -> Array:
-        """The reference: the whole photo [H, W, 3] at once, clamped."""
-        small = torch.from_numpy(thumbnail_planes(photo, self.generator.thumbnail_px)).to(self.device)
-        output = self.generator(torch.from_numpy(to_planes(photo)).to(self.device), small)
-        return from_planes(output.cpu().numpy()).clip(0, 1)
 
 
 class Enhancer:

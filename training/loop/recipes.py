@@ -19,12 +19,12 @@ from training.data.batches import Batch
 from training.generators.base import Generator
 from training.loop.cuda_graph import Graphed
 from training.loop.muon import Muon
-from training.losses import dped as losses
+from training.losses import dped, pixel
 from training.losses.discriminator import Discriminator
 from training.losses.perceptual import load_vgg19
 
 Net = TypeVar("Net", bound=nn.Module)
-PRESETS = (*losses.PIXEL_PRESETS, *losses.PRESETS)
+PRESETS = (*pixel.PIXEL_PRESETS, *dped.PRESETS)
 WARM_UP_STEPS = 100  # of PixelRecipe
 
 
@@ -47,9 +47,9 @@ def make_recipe(
     preset: str, fabric: Fabric, generator: Generator, lr: float | None, steps: int, vgg: Path | None
 ) -> Recipe:
     """The recipe of a preset; `lr` None takes the preset's own."""
-    if preset in losses.PIXEL_PRESETS:
-        return PixelRecipe(fabric, generator, losses.PIXEL_PRESETS[preset], lr or 2e-3, steps)
-    return PaperRecipe(fabric, generator, losses.PRESETS[preset], lr or 5e-4, vgg)
+    if preset in pixel.PIXEL_PRESETS:
+        return PixelRecipe(fabric, generator, pixel.PIXEL_PRESETS[preset], lr or 2e-3, steps)
+    return PaperRecipe(fabric, generator, dped.PRESETS[preset], lr or 5e-4, vgg)
 
 
 class PixelRecipe:
@@ -60,7 +60,7 @@ class PixelRecipe:
 
     independent: ClassVar[bool] = False
 
-    def __init__(self, fabric: Fabric, generator: Generator, weights: losses.PixelWeights, lr: float, steps: int):
+    def __init__(self, fabric: Fabric, generator: Generator, weights: pixel.PixelWeights, lr: float, steps: int):
         self.fabric, self.lr, self.steps, self.scales = fabric, lr, steps, weights.scales
         self.weights = fabric.to_device(torch.tensor([1.0, weights.structure, weights.mse]))
         self.graphed = fabric.device.type == "cuda" and fabric.world_size == 1
@@ -90,7 +90,7 @@ class PixelRecipe:
     def _learn_from(self, phone: Tensor, dslr: Tensor, thumbnail: Tensor) -> Tensor:
         """One step -> the terms of its loss [3]."""
         enhanced = self.generator(phone, thumbnail).float()
-        structure = losses.structure_loss(enhanced, dslr, self.scales)
+        structure = pixel.structure_loss(enhanced, dslr, self.scales)
         terms = torch.stack([F.l1_loss(enhanced, dslr), structure, F.mse_loss(enhanced, dslr)])
         if not self.graphed:  # what is being recorded has no values yet
             self._checked(terms)
@@ -108,7 +108,7 @@ class PaperRecipe:
 
     independent: ClassVar[bool] = True
 
-    def __init__(self, fabric: Fabric, generator: Generator, weights: losses.LossWeights, lr: float, vgg: Path | None):
+    def __init__(self, fabric: Fabric, generator: Generator, weights: dped.LossWeights, lr: float, vgg: Path | None):
         self.fabric, self.weights = fabric, weights
         self.generator, self.generator_adam = _set_up(fabric, generator, lr)
         self.discriminator, self.discriminator_adam = _set_up(fabric, Discriminator(), lr)
@@ -126,10 +126,10 @@ class PaperRecipe:
         self.discriminator.requires_grad_(False)
         with self.fabric.no_backward_sync(self.discriminator):  # type: ignore[arg-type]  # it passes the gradient on
             terms = {
-                "content": losses.content_loss(features, dslr_features),
-                "texture": losses.texture_loss(self.discriminator(enhanced)) * processes,
-                "colour": losses.colour_loss(enhanced, batch.dslr),
-                "tv": losses.tv_loss(enhanced),
+                "content": dped.content_loss(features, dslr_features),
+                "texture": dped.texture_loss(self.discriminator(enhanced)) * processes,
+                "colour": dped.colour_loss(enhanced, batch.dslr),
+                "tv": dped.tv_loss(enhanced),
             }
         total = sum(getattr(self.weights, name) * term for name, term in terms.items())
         assert isinstance(total, Tensor)
@@ -144,7 +144,7 @@ class PaperRecipe:
         coins = torch.randint(2, (processes * len(enhanced),), generator=coin).bool()
         is_dslr = coins[self.fabric.global_rank :: processes].to(enhanced.device)
         logits = self.discriminator(torch.where(is_dslr.view(-1, 1, 1, 1), other.dslr, enhanced))
-        cross_entropy = losses.discriminator_loss(logits, is_dslr) * processes
+        cross_entropy = dped.discriminator_loss(logits, is_dslr) * processes
         _require_finite({"discriminator": cross_entropy.item()}, index)
         _descend(self.fabric, [self.discriminator_adam], cross_entropy)
         accuracy = (logits.argmax(1) == (~is_dslr).long()).float().mean()

@@ -5,7 +5,6 @@ All images are RGB [N, 3, H, W] in [0, 1] unless said otherwise; every loss is a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +14,6 @@ from scipy.stats import norm
 from torch import Tensor
 
 BLUR_PX = 21
-STRUCTURE_PX = 7
-SSIM_C2 = 0.03**2
 _LOG_OF_LEAST_PROBABILITY = float(np.log(1e-10))  # the authors clip probabilities there
 
 
@@ -32,23 +29,6 @@ class LossWeights:
 PRESETS = {
     "code": LossWeights(content=10, texture=1, colour=0.5, tv=2000),
     "paper": LossWeights(content=1, texture=0.4, colour=0.1, tv=400),
-}
-
-
-@dataclass(frozen=True)
-class PixelWeights:
-    """Beside the absolute error. structure: weight; scales: weights of its scales; mse: weight of the squared error."""
-
-    structure: float
-    scales: tuple[float, ...]
-    mse: float
-
-
-# "pixel" learns what a picture shows; "scores" goes on to what pictures are scored by. LOG.md has what led to them.
-PIXEL_PRESETS = {
-    "pixel": PixelWeights(structure=0.3, scales=(1.0,), mse=0),
-    "scores": PixelWeights(structure=1, scales=(0.2, 0.3, 0.3, 0.2), mse=10),
-    "structure": PixelWeights(structure=4, scales=(0.2, 0.3, 0.3, 0.2), mse=10),
 }
 
 
@@ -93,32 +73,6 @@ def _blur(images: Tensor) -> Tensor:
     channels = images.shape[1]
     x = F.conv2d(images, line.view(1, 1, -1, 1).expand(channels, 1, -1, 1), padding=(BLUR_PX // 2, 0), groups=channels)
     return F.conv2d(x, line.view(1, 1, 1, -1).expand(channels, 1, 1, -1), padding=(0, BLUR_PX // 2), groups=channels)
-
-
-def structure_loss(enhanced: Tensor, dslr: Tensor, weights: Sequence[float] = (1.0,)) -> Tensor:
-    """1 minus the contrast-structure term of SSIM (Wang et al. 2004), in boxes of 7x7 px inside the image; range 1.
-
-    Args:
-        weights: of each scale, the image halved from one to the next as in MS-SSIM; they add up to 1.
-    """
-
-    def box(x: Tensor) -> Tensor:
-        return _windows(x.shape[-2], x) @ x @ _windows(x.shape[-1], x).T
-
-    loss = enhanced.new_zeros(())
-    for scale, weight in enumerate(weights):
-        if scale:
-            enhanced, dslr = F.avg_pool2d(enhanced, 2), F.avg_pool2d(dslr, 2)
-        mean, wanted = box(enhanced), box(dslr)
-        variances = box(enhanced * enhanced) - mean * mean + box(dslr * dslr) - wanted * wanted
-        covariance = box(enhanced * dslr) - mean * wanted
-        loss = loss + weight * (1 - ((2 * covariance + SSIM_C2) / (variances + SSIM_C2)).mean())
-    return loss
-
-
-def _windows(size: int, like: Tensor) -> Tensor:
-    """[size - 6, size]: means of 7 neighbours, as a matrix. Ten times faster on the CPU than pooling with stride 1."""
-    return like.new_ones(size - STRUCTURE_PX + 1, size).triu().tril(STRUCTURE_PX - 1) / STRUCTURE_PX
 
 
 def colour_loss(enhanced: Tensor, dslr: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ import pillow_heif
 import pyvips
 from PIL import ExifTags, Image, ImageCms
 
-from training.commandline import FULL, UserError
+from training.commandline import FULL, UserError, printable
 from training.photos.raster import Raster, Samples
 from training.tiling import STRIP_ROWS
 
@@ -64,11 +64,6 @@ SRGB_PRIMARIES, UNSAID, DISPLAY_P3_PRIMARIES, PQ, HLG = 1, 2, 12, 16, 18
 
 class PhotoError(UserError):
     """A photo cannot be read or written; the message names the file and the remedy."""
-
-
-def printable(path: Path | str) -> str:
-    """A file name for people: control characters and undecodable bytes are replaced."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(path))
 
 
 @dataclass(frozen=True)

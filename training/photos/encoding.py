@@ -15,8 +15,9 @@ import numpy.typing as npt
 import pyvips
 from PIL import ExifTags, Image, TiffImagePlugin
 
+from training.commandline import printable
 from training.files import replacing
-from training.photos.decoding import DESCRIPTIVE_TAGS, PhotoError, printable
+from training.photos.decoding import DESCRIPTIVE_TAGS, PhotoError
 from training.photos.raster import Raster, Samples
 
 JPEG_QUALITY = 95

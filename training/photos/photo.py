@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.photos.decoding import OpenPhoto, PhotoError, decode, printable
+from training.commandline import printable
+from training.photos.decoding import OpenPhoto, PhotoError, decode
 from training.photos.encoding import ENCODERS, fitting, write_samples
 from training.photos.raster import Samples
 from training.tiling import to_uint8

@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image
 from tqdm import tqdm
 
-from benchmarks.targets.host.process import time_runs
+from benchmarks.machine import time_runs
 from benchmarks.targets.host.timed_engine import Timed, tiling
 from conversion.artifact import Artifact, Manifest
 from conversion.runtimes import Array, open_artifact

@@ -21,11 +21,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.machine import cores, cpu_model, tools
+from benchmarks.machine import cores, cpu_model, time_runs, tools
 from benchmarks.studies.peers.contender import Contender
 from benchmarks.studies.peers.peak_memory import enhance_peak_mb
 from benchmarks.targets.host.mosaic import PHOTO_PX, encode, mosaic
-from benchmarks.targets.host.process import time_runs
 from training.commandline import UserError, run
 from training.files import write_text
 from training.photos import from_samples, read_pixels

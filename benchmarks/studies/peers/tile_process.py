@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.targets.host.process import peak_memory_mb
+from benchmarks.machine import peak_memory_mb
 from conversion.runtimes import RUNTIMES, import_runtime
 from training.commandline import UserError
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.targets.host.process import peak_memory_mb
+from benchmarks.machine import peak_memory_mb
 from benchmarks.targets.host.timed_engine import Timed, tiling
 from conversion.artifact import Artifact
 from conversion.runtimes import Array, ArtifactEngine, open_engine

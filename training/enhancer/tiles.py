@@ -1,0 +1,103 @@
+"""The one loop over tiles of this project: the float generator and every artifact run in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from training.tiling import Tile, Tiling, plan, read_tile, thumbnail, to_uint8
+
+Array = npt.NDArray[np.float32]
+
+
+class Engine(Protocol):
+    """Runs the two entry points of a model; all arrays float32, images [1, 3, H, W] RGB in [0, 1], with any strides.
+
+    The output of `enhance` is clamped to [0, 1].
+    """
+
+    def analyze(self, thumbnail: Array) -> tuple[Array, ...]: ...
+
+    def enhance(self, tile: Array, condition: tuple[Array, ...]) -> Array: ...
+
+
+def to_planes(pixels: npt.NDArray[Any]) -> Array:
+    """[H, W, 3] -> contiguous [1, 3, H, W]."""
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32)
+
+
+def from_planes(planes: Array) -> Array:
+    """[1, 3, H, W] -> [H, W, 3]."""
+    return planes[0].transpose(1, 2, 0)
+
+
+def thumbnail_planes(photo: Array, thumbnail_px: int) -> Array:
+    """What `analyze` sees of a photo [H, W, 3] in [0, 1]: [1, 3, thumbnail_px, thumbnail_px] in [0, 1]."""
+    return to_planes(thumbnail(to_uint8(photo), thumbnail_px, thumbnail_px)) / np.float32(255)
+
+
+def enhance_photo(
+    photo: Array,
+    engine: Engine,
+    tiling: Tiling,
+    tile_px: int,
+    condition: tuple[Array, ...],
+    progress: Callable[[int], object] | None = None,
+) -> Array:
+    """Enhance a photo [H, W, 3] in [0, 1], tile by tile, under one condition -> [H, W, 3], clamped to [0, 1].
+
+    Args:
+        tile_px: side of a tile with its halo.
+        progress: called after every tile with the number of pixels done.
+
+    Raises:
+        ValueError: the border rule is "shift" and the photo is below one tile.
+    """
+    height, width = photo.shape[:2]
+    output = np.empty((height, width, 3), np.float32)
+
+    def keep(tile: Tile, enhanced: Array) -> None:
+        output[tile.kept] = enhanced
+
+    tiles = plan(height, width, tile_px, tiling)
+    enhance_tiles(tiles, lambda tile: read_tile(photo, tile), keep, engine, condition, progress)
+    return output
+
+
+def enhance_tiles(
+    tiles: Iterable[Tile],
+    read: Callable[[Tile], Array],
+    keep: Callable[[Tile, Array], None],
+    engine: Engine,
+    condition: tuple[Array, ...],
+    progress: Callable[[int], object] | None = None,
+    threads: int = 1,
+) -> None:
+    """Read each tile [size, size, 3] in [0, 1], enhance it, and hand over the part to keep.
+
+    Args:
+        threads: that many tiles at a time, each on one core; `read`, `keep` and `engine` must allow it.
+        progress: called after every tile with the number of pixels done, in the calling thread.
+    """
+
+    def enhance(tile: Tile) -> int:
+        planes = read(tile).transpose(2, 0, 1)[None]  # a view: engines that take NHWC turn it back, nothing is copied
+        enhanced = from_planes(engine.enhance(planes, condition))[tile.kept_in_tile]
+        keep(tile, enhanced)
+        return enhanced.shape[0] * enhanced.shape[1]
+
+    with ExitStack() as stack:
+        done: Iterable[int] = map(enhance, tiles)
+        if threads > 1:
+            pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+            stack.callback(pool.shutdown, cancel_futures=True)
+            done = pool.map(enhance, tiles)
+        for pixels in done:
+            if progress:
+                progress(pixels)
