@@ -8,7 +8,7 @@ import numpy as np
 from training.camera.light import Light, srgb_to_sensor
 from training.camera.sensor import noise_deviation
 from training.camera.shot import Shot
-from training.quality.exposure import to_encoded
+from training.photos.srgb import to_encoded
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 

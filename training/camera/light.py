@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.camera.shot import Shot
-from training.quality.exposure import to_linear
+from training.photos.srgb import to_linear
 
 Light = npt.NDArray[np.float32]
 

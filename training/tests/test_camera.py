@@ -19,7 +19,7 @@ from training.camera.sensor import BITS, BLACK_LEVEL, demosaic, expose, noise_de
 from training.camera.shot import OTHER_PHONES, PHONES, Ranges, Shot, draw
 from training.data.held_out import HELD_OUT, is_held_out
 from training.photos import Pixels
-from training.quality.exposure import to_linear
+from training.photos.srgb import to_linear
 from training.quality.metrics import psnr
 
 IDEAL = replace(
