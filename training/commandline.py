@@ -138,7 +138,7 @@ def count(number: int, one: str, many: str = "") -> str:
 
 
 class _Lasting:
-    """A stream that whoever reads it may close: what is written after that is lost, and nothing else."""
+    """A stream that may be closed by who reads it, or be full: what is written after that is lost, and nothing else."""
 
     def __init__(self, stream: TextIO):
         self._stream = stream
@@ -149,20 +149,18 @@ class _Lasting:
     def write(self, text: str) -> int:
         try:
             return self._stream.write(text)
-        except OSError as error:
-            self._give_up(error)
+        except OSError:
+            self._give_up()
             return len(text)
 
     def flush(self) -> None:
         try:
             self._stream.flush()
-        except OSError as error:
-            self._give_up(error)
+        except OSError:
+            self._give_up()
 
-    def _give_up(self, error: OSError) -> None:
+    def _give_up(self) -> None:
         """From now on into the void: what is still in a buffer would fail again when the interpreter ends."""
-        if error.errno not in (errno.EPIPE, errno.EIO, errno.EBADF):
-            raise error
         with suppress(OSError, ValueError):
             void = os.open(os.devnull, os.O_WRONLY)
             os.dup2(void, self._stream.fileno())

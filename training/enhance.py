@@ -32,7 +32,11 @@ def parse() -> argparse.ArgumentParser:
     add("--accelerator", choices=("cpu", "cuda"), default="cpu", help="to compute on (default: %(default)s)")
     add("--quality", type=whole(1, 100), metavar="Q",
         help="of JPEG results, 1 to 100 (default: about the photo's own, from 85 to 95)")  # fmt: skip
-    add("--overwrite", action="store_true", help="make results again that are there already; never replaces a photo")
+    add(
+        "--overwrite",
+        action="store_true",
+        help="make results again, and replace what else has their names; never a photo that is given",
+    )
     add("--out", type=Path, default=Path("enhanced"), metavar="FOLDER_OR_FILE",
         help="folder for the results, or a file such as result.jpg for one photo (default: %(default)s)")  # fmt: skip
     return parser
