@@ -71,19 +71,17 @@ def _log_to_stderr(verbose: bool) -> None:
         warnings.simplefilter("ignore")
 
 
-class _BesideTheBar(logging.StreamHandler[TextIO]):
-    """Writes lines to stderr above a progress bar, where there is one."""
-
-    def __init__(self) -> None:
-        super().__init__(sys.stderr)
+class _BesideTheBar(logging.Handler):
+    """Writes lines to stderr above a progress bar, where there is one; no name in them moves the cursor."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if "tqdm" not in sys.modules:
-            return super().emit(record)
-        from tqdm import tqdm
+        text = "\n".join(map(printable, self.format(record).split("\n")))
+        if "tqdm" in sys.modules:
+            from tqdm import tqdm
 
-        with tqdm.external_write_mode(file=self.stream):
-            super().emit(record)
+            tqdm.write(text, file=sys.stderr)
+        else:
+            print(text, file=sys.stderr)
 
 
 class Progress:
@@ -238,10 +236,10 @@ def _in_a_thread(args: threading.ExceptHookArgs) -> None:
 
 
 def _fail(parser: argparse.ArgumentParser, sentence: str, code: int = 1) -> int:
-    print(f"{parser.prog}: {sentence}", file=sys.stderr)
+    print(f"{parser.prog}: {printable(sentence)}", file=sys.stderr)
     return code
 
 
 def printable(path: Path | str) -> str:
     """A file name for people: control characters and undecodable bytes are replaced."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(path))
+    return "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in str(path))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from training.album.record import results_in
+from training.album.record import RECORD, results_in
 from training.commandline import UserError, count, printable
 from training.photos import PHOTO_SUFFIXES
 
@@ -62,7 +62,7 @@ def list_photos(folder: Path, recurse: bool = False, leave_out: Path | None = No
         names[:] = [name for name in sorted(names) if not _is_same(top / name, leave_out)]
         listing.hidden += sum(name.startswith(".") for name in names)
         names[:] = [name for name in names if not name.startswith(".")]
-        for name in sorted(files):
+        for name in sorted(set(files) - {RECORD}):
             path = top / name
             suffix = path.suffix.lower()
             if top != folder and not recurse:

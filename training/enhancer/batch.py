@@ -65,9 +65,7 @@ def find_outputs(inputs: Sequence[Path], out: Path) -> list[Output]:
     photos = unique(list(sources))
     if one_file:
         if len(photos) > 1:
-            raise UserError(
-                f"--out {printable(out)}: is a file, for one photo, and there are {len(photos)}; name a folder"
-            )
+            raise UserError(f"--out {printable(out)}: a file is for one photo, not {len(photos)}; name a folder")
         outputs = [Output(photos[0], out)]
     else:
         outputs = plan_outputs([(photo, sources[photo]) for photo in photos], out, ENCODERS, ".jpg")

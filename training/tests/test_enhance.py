@@ -16,11 +16,11 @@ import pytest
 import torch
 from PIL import Image
 
-from training import enhance, enhancer, generators
+from training import enhance, generators
 from training.album.record import RECORD
 from training.checkpoint import Checkpoint
 from training.data.embedded_sample import SAMPLE
-from training.enhancer import Enhancer, full_size
+from training.enhancer import Enhancer, enhancer, full_size, torch_engine
 from training.enhancer.full_size import enhance_file
 from training.photos import Photo, read_photo, read_pixels, write_photo
 
@@ -98,8 +98,8 @@ def test_bad_input_gets_one_sentence(
 
 @pytest.fixture
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(enhancer, "TILE_PX", 64)
-    monkeypatch.setattr(full_size, "TILE_PX", 64)
+    for module in (enhancer, full_size, torch_engine):
+        monkeypatch.setattr(module, "TILE_PX", 64)
 
 
 def alive_dped() -> Checkpoint:

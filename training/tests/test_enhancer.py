@@ -11,9 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training import enhancer, generators
+from training import generators
 from training.checkpoint import Checkpoint
-from training.enhancer import Enhancer, TorchEngine, enhance_tiles
+from training.enhancer import Enhancer, TorchEngine, enhance_tiles, enhancer, torch_engine
 from training.generators import Generator
 from training.tiling import Tile, plan, read_tile
 
@@ -85,7 +85,8 @@ def test_enhancer_has_no_seam_at_any_size(
     name: str, config: dict[str, int], tile_px: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From 1x1 and slivers, by way of one more or less than a tile, to primes."""
-    monkeypatch.setattr(enhancer, "TILE_PX", tile_px)
+    for module in (enhancer, torch_engine):
+        monkeypatch.setattr(module, "TILE_PX", tile_px)
     enhance = Enhancer(Checkpoint(alive(name, **config), licence="test"))
 
     @settings(max_examples=30, deadline=None)
