@@ -20,10 +20,10 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from benchmarks.machine import tools
+from training.album.inputs import list_photos
 from training.alignment import known_view
 from training.alignment.aligned_pair import Record, Settings, align_pixels
 from training.alignment.homography import AlignmentError
-from training.alignment.pairing import photos_in
 from training.commandline import UserError, run
 from training.files import write_text
 from training.photos import read_pixels
@@ -88,7 +88,7 @@ def judge_truth(cases: Sequence[Record]) -> Record:
 
 def real_case(folder: Path) -> Record:
     """The two photos of a folder, in the order of their names: how they were aligned, or why not."""
-    first, second = photos_in(folder)[:2]
+    first, second = list_photos(folder).photos[:2]
     case: Record = {"folder": folder.name, "phone": first.name, "dslr": second.name}
     try:
         found = align_pixels(read_pixels(first), read_pixels(second), SETTINGS, {})
@@ -152,7 +152,7 @@ def _real_row(case: Record) -> str:
 def measure(args: argparse.Namespace) -> Path:
     if min(args.cases, args.jobs) < 1 or args.unrelated < 0:
         raise UserError("--cases and --jobs must be positive, --unrelated not negative")
-    photos = [path for folder in args.photos for path in photos_in(folder)]
+    photos = [path for folder in args.photos for path in list_photos(folder).photos]
     work = Parallel(n_jobs=args.jobs, return_as="generator")
     todo = [(photos[seed % len(photos)], seed) for seed in range(args.cases)]
     cases = list(tqdm(work(delayed(truth_case)(*one) for one in todo), "known", len(todo), unit="case"))

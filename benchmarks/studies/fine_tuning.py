@@ -24,7 +24,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.machine import cores, cpu_model, tools
-from training.alignment.pairing import photos_in
+from training.album.inputs import list_photos
 from training.checkpoint import Checkpoint, default_release
 from training.commandline import UserError, run
 from training.data import simulated_phone
@@ -103,8 +103,8 @@ def table(facts: dict[str, Any]) -> str:
 
 
 def measure(args: argparse.Namespace) -> Path:
-    photos = [path for folder in args.photos for path in photos_in(folder)]
-    held_out = photos_in(args.held_out)
+    photos = [path for folder in args.photos for path in list_photos(folder).photos]
+    held_out = list_photos(args.held_out).photos
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="pocket-dslr-") as name:
         folder = Path(name)
