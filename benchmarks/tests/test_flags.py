@@ -34,7 +34,9 @@ def flags(repository: Path, parser_of: Callable[[str], argparse.ArgumentParser])
 
 def kind(action: argparse.Action) -> str:
     """What its values are: whole numbers and fractions are numbers."""
-    return "number" if action.type in (int, float) else getattr(action.type, "__name__", "str")
+    if action.type in (int, float) or getattr(action.type, "__qualname__", "").startswith(("whole.", "real.")):
+        return "number"
+    return getattr(action.type, "__name__", "str")
 
 
 def test_a_flag_means_one_thing(flags: Flags) -> None:
