@@ -178,8 +178,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                         help="with MANIFEST.csv, where there are any (default: %(default)s)")  # fmt: skip
     parser.add_argument("--classes", nargs="+", metavar="NAME", help="only these, or kills; rows of others stay "
                         "as they are in --out (default: all)")  # fmt: skip
-    parser.add_argument("--kills", type=whole(0, 1_000_000), default=3, help="of each task that soak.py has not ended as often "
-                        "(default: %(default)s)")  # fmt: skip
+    parser.add_argument("--kills", type=whole(0, 1_000_000), default=3, help="of each task that soak.py has not ended "
+                        "as often (default: %(default)s)")  # fmt: skip
     parser.add_argument("--jobs", type=whole(1, 1024), default=2, help="cases at a time (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=OUT, help="folder (default: %(default)s)")
     return run(parser, body, argv)

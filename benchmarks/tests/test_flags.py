@@ -13,6 +13,8 @@ import pytest
 OTHERWISE = {  # where a flag is not what it is elsewhere, and why
     "--precision": {"training/train.py": "of the arithmetic, by the names of Lightning"},
     "--phone": {"training/align.py": "a folder of photos, beside --dslr"},
+    "--quality": {"benchmarks/render.py": "a file of evaluate.py"},
+    "--out": {"training/enhance.py": "a file, too, for one photo"},
 }
 
 

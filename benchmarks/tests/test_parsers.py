@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 INSTALLED = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"].values()
 PACKING = ("android_demo.packing.build_apk", "android_demo.packing.draw_screens", "android_demo.packing.run_tests")
 SCRIPTS = sorted({target.partition(":")[0] for target in INSTALLED} | set(PACKING))
-NO_NUMBERS = ["nan", "inf", "-inf", "1e999", "9" * 30, "-" + "9" * 30, "1e30", "-1e30", "", "one", "1_000_000_000_000"]
+NO_NUMBERS = ["nan", "inf", "-inf", "1e999", "9" * 30, "-" + "9" * 30, "1e30", "-1e30", "", "one"]
 ZERO_OR_LESS_MAKES_SENSE = {  # (script's name, flag): below zero
     ("align", "--dslr-ahead"),
 }
@@ -29,7 +29,8 @@ NUMBERS_PENDING = {
 EARLY_TORCH_PENDING = NUMBERS_PENDING - {"training.cross_validate"} | {
     "training.evaluate", "training.release",
 }  # fmt: skip
-HEAVY = ("torch", "cv2", "skimage", "scipy", "tensorboard")
+HEAVY = ("torch", "cv2", "skimage")
+ONE_OFF = ("benchmarks.studies.", "benchmarks.robustness.", "benchmarks.vectors.")  # for those who develop this
 Parser = Callable[[str], argparse.ArgumentParser]
 
 
@@ -106,7 +107,7 @@ for script in sys.argv[2:]:
 
 
 def test_help_comes_before_torch() -> None:
-    scripts = [script for script in SCRIPTS if script not in EARLY_TORCH_PENDING]
+    scripts = [script for script in SCRIPTS if script not in EARLY_TORCH_PENDING and not script.startswith(ONE_OFF)]
     assert {"training.enhance", "training.align", "training.import_published", "benchmarks.on_host"} <= set(scripts)
     done = subprocess.run([sys.executable, "-c", HELP, ",".join(HEAVY), *scripts], capture_output=True, text=True,
                           cwd=ROOT, check=True)  # fmt: skip

@@ -229,8 +229,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="what they were made from (default: %(default)s)")  # fmt: skip
     add("--peer", default="runs/published/dped-iphone.safetensors", metavar="NAME_OR_PATH",
         help="what they are compared with (default: %(default)s)")  # fmt: skip
-    add("--peer-tiles", type=whole(1, 4096), nargs="+", default=list(PEER_TILES_PX), metavar="PX", help="its tile sizes, of "
-        "which the faster counts (default: %(default)s)")  # fmt: skip
+    add("--peer-tiles", type=whole(1, 4096), nargs="+", default=list(PEER_TILES_PX), metavar="PX", help="its tile "
+        "sizes, of which the faster counts (default: %(default)s)")  # fmt: skip
     add("--threads", type=whole(1, 1024), default=2, help="of each runtime (default: %(default)s)")
     add("--rounds", type=whole(1, 10_000), default=15, help="that count (default: %(default)s)")
     add(
