@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -21,14 +22,13 @@ from benchmarks.report.latency import summarize
 from benchmarks.report.measured import Conditions, Fidelity, Instructions, PhotoFidelity, Sustained, Timing, WholePhoto
 from benchmarks.report.verdict import judge
 from conversion.artifact import Artifact
-from conversion.fidelity import Floor, enhance_by, floor_of
-from training.checkpoint import Checkpoint
 from training.commandline import UserError
-from training.enhancer import TorchEngine
 from training.files import locked, replacing
-from training.photos import from_samples
-from training.quality import metrics
 from training.tiling import to_uint8
+
+if TYPE_CHECKING:
+    from conversion.fidelity import Floor
+    from training.checkpoint import Checkpoint
 
 Array = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
@@ -94,6 +94,10 @@ def bench(
         BenchError: a photo is too small for the artifact, or an output is no picture.
         ArtifactError: a file differs from its checksum.
     """
+    from conversion.fidelity import enhance_by, floor_of  # here, since they bring torch, and scripts parse first
+    from training.enhancer import TorchEngine
+    from training.photos import from_samples
+
     manifest = artifact.verify().manifest
     for photo in photos:
         if manifest.tiling.border == "shift" and min(photo.phone.shape[:2]) < manifest.tiling.tile_px:
@@ -172,6 +176,9 @@ def compare(
     reference_sha256: str,
 ) -> Fidelity:
     """Outputs against references, whole photos [H, W, 3] in [0, 1]."""
+    from conversion.fidelity import Floor
+    from training.quality import metrics
+
     compared = tuple(
         PhotoFidelity(
             photo=photo.name,

@@ -21,7 +21,7 @@ from benchmarks.page.plots import COSTS, trade_off
 from benchmarks.page.tables import Filters, format_label
 from benchmarks.report import Report, load_reports
 from benchmarks.report.verdict import judge_fidelity
-from training.commandline import UserError, run
+from training.commandline import UserError, real, run
 from training.files import write_text
 
 TEMPLATES = Path(__file__).parent / "page" / "templates"
@@ -83,7 +83,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--target", help="name of the target (default: the only one)")
     parser.add_argument("--format", help="only artifacts of this format: executorch, tflite or coreml")
     for flag, name, unit, at_least, _ in BUDGETS:
-        parser.add_argument(flag, type=float, metavar="X", help=f"{name}, {unit}, at {'least' if at_least else 'most'}")
+        parser.add_argument(
+            flag,
+            type=real(0, 1e12, above=True),
+            metavar="X",
+            help=f"{name}, {unit}, at {'least' if at_least else 'most'}",
+        )
     parser.add_argument("--out", type=Path, default=Path("runs/choice"), metavar="FOLDER",
                         help="where CHOICE.md and pareto.svg go (default: %(default)s)")  # fmt: skip
     return run(parser, body, argv)
@@ -95,8 +100,8 @@ def body(args: argparse.Namespace) -> Path:
         for flag, name, unit, at_least, value in BUDGETS
         if (limit := getattr(args, flag[2:].replace("-", "_"))) is not None
     ]
-    if not bounds or min(bound.limit for bound in bounds) <= 0:
-        raise ChoiceError(f"give at least one budget above 0: {', '.join(flag for flag, *_ in BUDGETS)}")
+    if not bounds:
+        raise ChoiceError(f"give at least one budget: {', '.join(flag for flag, *_ in BUDGETS)}")
     reports = of_one_target(load_reports(args.reports), args.target, args.format)
     chosen, others = choose(reports, bounds)
     write_text(args.out / "pareto.svg", drawing(reports, bounds, chosen))

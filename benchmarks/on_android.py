@@ -25,7 +25,7 @@ from benchmarks.targets.device.phone_state import conditions, cool_down, facts, 
 from benchmarks.targets.device.session import Device, on_device
 from benchmarks.targets.references import add_references, find_references, read_pairs, read_photos
 from conversion.artifact import Artifact
-from training.commandline import run
+from training.commandline import real, run, whole
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +36,16 @@ def main(argv: Sequence[str] | None = None) -> int:
                         help="what to_executorch.py or to_tflite.py made")  # fmt: skip
     parser.add_argument("--serial", help="of the phone, as `adb devices` lists it (default: the only one)")
     add_references(parser)
-    parser.add_argument("--threads", type=int, default=2, help="of the runtime (default: %(default)s)")
-    parser.add_argument("--warm-up", type=int, default=3, metavar="N", help="runs not counted (default: %(default)s)")
-    parser.add_argument("--runs", type=int, default=20, help="timed runs per entry point (default: %(default)s)")
-    parser.add_argument("--cool-down", type=float, default=10.0, metavar="S",
+    parser.add_argument("--threads", type=whole(1, 1024), default=2, help="of the runtime (default: %(default)s)")
+    parser.add_argument(
+        "--warm-up", type=whole(0, 10_000), default=3, metavar="N", help="runs not counted (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--runs", type=whole(1, 100_000), default=20, help="timed runs per entry point (default: %(default)s)"
+    )
+    parser.add_argument("--cool-down", type=real(0, 3600), default=10.0, metavar="S",
                         help="rest before an artifact, more while it is warm (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--sustained", type=float, default=0.0, metavar="S",
+    parser.add_argument("--sustained", type=real(0, 86_400), default=0.0, metavar="S",
                         help="then enhance without a pause for so long, such as 600 (default: not)")  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("runs/reports"), metavar="FOLDER",
                         help="where reports and pictures go (default: %(default)s)")  # fmt: skip
@@ -49,8 +53,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def body(args: argparse.Namespace) -> Path:
-    if min(args.threads, args.runs) < 1 or min(args.warm_up, args.cool_down, args.sustained) < 0:
-        raise BenchError("--threads and --runs must be at least 1; --warm-up, --cool-down, --sustained not negative")
     artifacts = [Artifact.load(folder) for folder in args.artifacts]
     adb = choose(args.serial)
     references = find_references(artifacts, args.checkpoint)

@@ -32,7 +32,7 @@ from benchmarks.targets.browser.session import SAMPLES_MOST, SamplePhoto, Sessio
 from benchmarks.targets.browser.tls import Certificate, own_address
 from benchmarks.targets.references import find_references, read_pairs, read_photos
 from conversion.artifact import Artifact
-from training.commandline import UserError, run
+from training.commandline import UserError, real, run, whole
 
 log = logging.getLogger(__name__)
 MOBILE = re.compile(r"\b(Android|iPhone|iPad|Mobile)\b")
@@ -56,23 +56,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     source.add_argument("--photos", type=Path, metavar="DIR", help="photos to compare (default: the embedded sample)")
     source.add_argument("--pairs", type=Path, metavar="DIR", help="photo pairs, of which the fidelity split is used")
     add("--backend", choices=("wasm", "webgpu"), default="wasm", help="asked of the browser (default: %(default)s)")
-    add("--threads", type=int, default=2, help="asked of the browser (default: %(default)s)")
-    add("--warm-up", type=int, default=3, metavar="N", help="runs not counted (default: %(default)s)")
-    add("--runs", type=int, default=20, help="timed runs per entry point (default: %(default)s)")
+    add("--threads", type=whole(1, 1024), default=2, help="asked of the browser (default: %(default)s)")
+    add("--warm-up", type=whole(0, 10_000), default=3, metavar="N", help="runs not counted (default: %(default)s)")
+    add("--runs", type=whole(1, SAMPLES_MOST), default=20, help="timed runs per entry point (default: %(default)s)")
     add("--device", metavar="NAME", help="what reports call the device (default: browser and system)")
     add("--https", action="store_true", help="with a certificate of its own, for threads and WebGPU on another device")
     add("--address", help="of this machine, to listen on (default: its address in the local network)")
-    add("--port", type=int, default=0, help="to listen on (default: any that is free)")
-    add("--wait", type=float, default=15.0, metavar="MINUTES", help="for somebody to start (default: %(default)s)")
+    add("--port", type=whole(0, 65_535), default=0, help="to listen on (default: any that is free)")
+    add(
+        "--wait",
+        type=real(0, 10_000, above=True),
+        default=15.0,
+        metavar="MINUTES",
+        help="for somebody to start (default: %(default)s)",
+    )
     add("--out", type=Path, default=Path("runs/reports"), metavar="FOLDER",
         help="where reports and pictures go (default: %(default)s)")  # fmt: skip
     return run(parser, body, argv)
 
 
 def body(args: argparse.Namespace) -> Path:
-    if min(args.threads, args.runs, args.wait) <= 0 or args.warm_up < 0 or args.runs > SAMPLES_MOST:
-        raise BenchError(f"--threads, --wait and --runs must be positive, --runs at most {SAMPLES_MOST}, --warm-up not "
-                         "negative")  # fmt: skip
     artifacts = [Artifact.load(folder).verify() for folder in args.artifacts]
     for artifact in artifacts:
         if artifact.manifest.format != "tflite":

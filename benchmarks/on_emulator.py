@@ -22,7 +22,7 @@ from benchmarks.targets.emulator.cpus import CPUS
 from benchmarks.targets.emulator.phone import emulated_phone, require_counting_qemu
 from benchmarks.targets.references import find_references, read_pairs, read_photos
 from conversion.artifact import Artifact, TilingSpec
-from training.commandline import run
+from training.commandline import run, whole
 
 log = logging.getLogger(__name__)
 
@@ -40,18 +40,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--photos", type=Path, metavar="DIR", help="photos to compare (default: the embedded sample)")
     source.add_argument("--pairs", type=Path, metavar="DIR", help="photo pairs, of which the fidelity split is used")
-    parser.add_argument("--most-photos", type=int, default=1, metavar="N", help="of them (default: %(default)s)")
+    parser.add_argument(
+        "--most-photos", type=whole(1, 10_000), default=1, metavar="N", help="of them (default: %(default)s)"
+    )
     parser.add_argument("--no-pictures", action="store_true", help="reports alone")
-    parser.add_argument("--warm-up", type=int, default=1, metavar="N", help="calls not counted (default: %(default)s)")
-    parser.add_argument("--runs", type=int, default=3, help="counted calls per entry point (default: %(default)s)")
+    parser.add_argument(
+        "--warm-up", type=whole(0, 10_000), default=1, metavar="N", help="calls not counted (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--runs", type=whole(1, 10_000), default=3, help="counted calls per entry point (default: %(default)s)"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/reports"), metavar="FOLDER",
                         help="where reports and pictures go (default: %(default)s)")  # fmt: skip
     return run(parser, body, argv)
 
 
 def body(args: argparse.Namespace) -> Path:
-    if min(args.runs, args.most_photos) < 1 or args.warm_up < 0:
-        raise BenchError("--runs and --most-photos must be at least 1 and --warm-up not negative")
     artifacts = [Artifact.load(folder) for folder in args.artifacts]
     references = find_references(artifacts, args.checkpoint)
     photos = (read_photos(args.photos) if args.photos else read_pairs(args.pairs))[: args.most_photos]

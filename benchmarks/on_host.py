@@ -31,7 +31,7 @@ from benchmarks.targets.references import add_references, find_references, read_
 from conversion.artifact import Artifact, ArtifactError, Manifest
 from conversion.runtimes import RUNTIMES
 from conversion.runtimes.tflite_old import REQUIREMENTS, OldRuntimeError, TfliteOldEngine, environment
-from training.commandline import run
+from training.commandline import run, whole
 from training.enhancer import enhance_photo, to_planes
 from training.files import workspace
 from training.photos import from_samples
@@ -47,9 +47,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="on_host.py", description="Artifacts -> reports, measured on this machine.")
     parser.add_argument("artifacts", type=Path, nargs="+", metavar="ARTIFACT_FOLDER", help="what a to_*.py made")
     add_references(parser)
-    parser.add_argument("--threads", type=int, default=2, help="of the runtime (default: %(default)s)")
-    parser.add_argument("--warm-up", type=int, default=3, metavar="N", help="runs not counted (default: %(default)s)")
-    parser.add_argument("--runs", type=int, default=20, help="timed runs per entry point (default: %(default)s)")
+    parser.add_argument("--threads", type=whole(1, 1024), default=2, help="of the runtime (default: %(default)s)")
+    parser.add_argument(
+        "--warm-up", type=whole(0, 10_000), default=3, metavar="N", help="runs not counted (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--runs", type=whole(1, 100_000), default=20, help="timed runs per entry point (default: %(default)s)"
+    )
     parser.add_argument(
         "--whole-photos",
         nargs="+",
@@ -70,8 +74,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def body(args: argparse.Namespace) -> Path:
-    if min(args.threads, args.runs) < 1 or args.warm_up < 0:
-        raise BenchError("--threads and --runs must be at least 1 and --warm-up not negative")
     artifacts = [Artifact.load(folder) for folder in args.artifacts]
     references = find_references(artifacts, args.checkpoint)
     photos = read_photos(args.photos) if args.photos else read_pairs(args.pairs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,16 @@ from training import generators
 from training.commandline import UserError
 from training.files import replacing, sha256
 from training.generators.base import Generator
+from training.weights import WEIGHTS_FOLDER, default_release, release_file, released
+
+__all__ = [
+    "WEIGHTS_FOLDER", "Checkpoint", "CheckpointError", "default_release", "find", "load_tensors", "released",
+    "save_tensors",
+]  # fmt: skip
 
 SCHEMA_VERSION = 1
 DIGEST = "sha256"  # in the header; files of before have none
 CONFIG_MAX = 4096  # of any number in a generator's configuration
-WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 
 
 class CheckpointError(UserError):
@@ -162,21 +166,10 @@ class Checkpoint:
         return checkpoint
 
 
-def released() -> list[str]:
-    """Names of the releases that are installed."""
-    return sorted(path.stem for path in WEIGHTS_FOLDER.glob("*.safetensors"))
-
-
-def default_release() -> str:
-    """What scripts use when no checkpoint is named: the best release that is here. The wheel has pocket-clean only."""
-    return next((name for name in ("pocket-iphone", "pocket-clean") if name in released()), "runs/pocket")
-
-
 def find(name_or_path: str | Path) -> Path:
     """The file of a released name, a checkpoint path, or a folder of train.py (its `checkpoint.safetensors`)."""
-    text = str(name_or_path)
-    if re.fullmatch(r"[a-z0-9][a-z0-9-]*", text) and (WEIGHTS_FOLDER / f"{text}.safetensors").is_file():
-        return WEIGHTS_FOLDER / f"{text}.safetensors"
+    if release := release_file(str(name_or_path)):
+        return release
     path = Path(name_or_path)
     if path.is_dir():
         path = path / "checkpoint.safetensors"

@@ -1,4 +1,8 @@
-"""How every script starts and ends: errors as one sentence, logs to stderr, the path it made last on stdout."""
+"""How every script starts and ends: errors as one sentence, logs to stderr, the path it made last on stdout.
+
+A terminal shows this project's own lines and one bar; into a pipe go lines alone. `--verbose` shows what other
+libraries say, too. A stream that is closed, at the start or on the way, does no harm.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,25 @@ import argparse
 import errno
 import logging
 import math
+import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Sequence
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+OWN_LOGGERS = ("pocket", "training", "conversion", "benchmarks", "android_demo", "__main__")
+LINE_EVERY_S = 10.0  # of progress, where there is no terminal
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the user's share of it, what a file may have
+REFUSED = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
 log = logging.getLogger("pocket")
 
 
@@ -22,23 +38,152 @@ class UserError(Exception):
 
 def run(parser: argparse.ArgumentParser, body: Callable[[argparse.Namespace], Path], argv: Sequence[str] | None) -> int:
     """Parse, run `body`, print the path that it made. Returns the exit code: 0 only on success."""
-    args = parser.parse_args(argv)
-    threading.excepthook = _in_a_thread
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
-    try:
-        made = body(args)
-    except UserError as error:
-        return _fail(parser, str(error))
-    except OSError as error:
-        if is_full(error):
-            return _fail(parser, f"{error.filename or 'the disk'}: no space left; free some or choose another --out")
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
-            return _fail(parser, f"{error.filename}: {error.strerror}; choose a path that you can write to and read")
-        raise
-    except KeyboardInterrupt:
-        return _fail(parser, "stopped; what was finished is kept", code=130)
-    print(made)
+    with _lasting_streams():
+        parser.add_argument("--verbose", action="store_true", help="show what other libraries say, too")
+        args = parser.parse_args(argv)
+        threading.excepthook = _in_a_thread
+        _log_to_stderr(args.verbose)
+        try:
+            result = body(args)
+        except UserError as error:
+            return _fail(parser, str(error))
+        except OSError as error:
+            if is_full(error):
+                where = printable(error.filename or "the disk")
+                return _fail(parser, f"{where}: no space left; free some or choose another --out")
+            if error.errno in REFUSED:
+                return _fail(parser, f"{printable(error.filename)}: {error.strerror}; choose a path that you can write "
+                                     "to and read")  # fmt: skip
+            raise
+        except KeyboardInterrupt:
+            return _fail(parser, "stopped; what was finished is kept", code=130)
+        print(printable(result))
     return 0
+
+
+def _log_to_stderr(verbose: bool) -> None:
+    """Own messages always; those of other libraries with --verbose, or if they are errors."""
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(message)s",
+                        handlers=[_BesideTheBar()], force=True)  # fmt: skip
+    for name in OWN_LOGGERS:
+        logging.getLogger(name).setLevel(logging.INFO)
+    if not verbose:
+        warnings.simplefilter("ignore")
+
+
+class _BesideTheBar(logging.Handler):
+    """Writes lines to stderr above a progress bar, where there is one; no name in them moves the cursor."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = "\n".join(map(printable, self.format(record).split("\n")))
+        if "tqdm" in sys.modules:
+            from tqdm import tqdm
+
+            tqdm.write(text, file=sys.stderr)
+        else:
+            print(text, file=sys.stderr)
+
+
+class Progress:
+    """How far work is: one bar on a terminal; into a pipe, a line every LINE_EVERY_S.
+
+    Args:
+        total: of the work; it may be advanced by fractions.
+        unit: what is counted, in the plural, such as "photos".
+    """
+
+    def __init__(self, total: float, unit: str):
+        self.total, self.unit = total, unit
+        self.done, self.label = 0.0, unit
+        self._started = self._said = time.monotonic()
+        self._bar: tqdm[Any] | None = None
+        if sys.stderr.isatty():
+            from tqdm import tqdm
+
+            layout = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+            self._bar = tqdm(
+                total=total, desc=unit, bar_format=layout, leave=False, dynamic_ncols=True, file=sys.stderr
+            )
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def show(self, label: str) -> None:
+        """What is worked on, such as "3 of 500: a.jpg"."""
+        self.label = printable(label)
+        if self._bar is not None:
+            self._bar.set_description_str(self.label)
+
+    def advance(self, amount: float = 1.0) -> None:
+        self.done += amount
+        if self._bar is not None:
+            self._bar.update(min(amount, self.total - self._bar.n))
+        elif time.monotonic() - self._said >= LINE_EVERY_S and self.done:
+            self._said = time.monotonic()
+            left_s = (self._said - self._started) * max(0.0, self.total / self.done - 1)
+            log.info("%s: %.0f %%, about %.0f s left", self.label, 100 * self.done / self.total, left_s)
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """ "1 photo", "2 photos"."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+class _Lasting:
+    """A stream that may be closed by who reads it, or be full: what is written after that is lost, and nothing else."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError:
+            self._give_up()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """From now on into the void: what is still in a buffer would fail again when the interpreter ends."""
+        with suppress(OSError, ValueError):
+            void = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(void, self._stream.fileno())
+            os.close(void)
+
+
+@contextmanager
+def _lasting_streams() -> Iterator[None]:
+    """Around a script: streams that were closed before it began go nowhere, those that are closed later do no harm."""
+    before = sys.stdout, sys.stderr
+    for descriptor in range(3):  # else the next file that is opened gets its number, and what libraries print
+        with suppress(OSError):
+            os.fstat(descriptor)
+            continue
+        os.open(os.devnull, os.O_RDWR)
+    void = None
+    if None in before:
+        void = Path(os.devnull).open("w")  # noqa: SIM115 (closed when the process ends)
+    sys.stdout, sys.stderr = (cast(TextIO, _Lasting(stream or cast(TextIO, void))) for stream in before)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        sys.stdout, sys.stderr = (stream or cast(TextIO, void) for stream in before)
 
 
 def whole(minimum: int = 0, maximum: int | None = None) -> Callable[[str], int]:
@@ -91,10 +236,10 @@ def _in_a_thread(args: threading.ExceptHookArgs) -> None:
 
 
 def _fail(parser: argparse.ArgumentParser, sentence: str, code: int = 1) -> int:
-    print(f"{parser.prog}: {sentence}", file=sys.stderr)
+    print(f"{parser.prog}: {printable(sentence)}", file=sys.stderr)
     return code
 
 
 def printable(path: Path | str) -> str:
     """A file name for people: control characters and undecodable bytes are replaced."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(path))
+    return "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in str(path))

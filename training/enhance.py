@@ -1,24 +1,18 @@
-"""python training/enhance.py PHOTO_OR_FOLDER...
+"""python training/enhance.py PHOTO_OR_FOLDER... [--out FOLDER_OR_FILE]
 
 Enhances photos of any size with the float generator, in tiles and bounded memory. EXIF is kept, colours become sRGB.
+A photo is never replaced. Results that are there already, of the same photo with the same settings, are passed over;
+`--overwrite` makes them again. A photo that cannot be read stops no other.
 """
 
 from __future__ import annotations
 
 import argparse
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
-from tqdm import tqdm
-
-from training.checkpoint import default_release
-from training.commandline import UserError, log, run
-from training.enhancer import Enhancer
-from training.enhancer.full_size import enhance_file
-from training.photos import ENCODERS, PHOTO_SUFFIXES, PhotoError
+from training.commandline import log, real, run, whole
+from training.weights import default_release
 
 
 def parse() -> argparse.ArgumentParser:
@@ -28,80 +22,38 @@ def parse() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("photos", nargs="+", type=Path, metavar="PHOTO_OR_FOLDER")
     add("--checkpoint", default=default_release(), help="path or released name (default: %(default)s)")
-    add("--strength", type=float, default=1.0, help="0 leaves the photo as it is, 1 is the full effect (default: 1)")
+    add("--strength", type=real(0, 1), default=1.0,
+        help="0 leaves the photo as it is, 1 is the full effect (default: %(default)s)")  # fmt: skip
     add(
         "--condition", choices=("exact", "thumbnail"), default="exact",
         help="for generators that normalize with statistics of the photo, such as DPED: exact ones, which takes one "
         "pass over the photo for each norm, or those of its thumbnail, as on a phone (default: %(default)s)",
     )  # fmt: skip
     add("--accelerator", choices=("cpu", "cuda"), default="cpu", help="to compute on (default: %(default)s)")
-    add("--out", type=Path, default=Path("enhanced"), help="folder for the results (default: %(default)s)")
+    add("--quality", type=whole(1, 100), metavar="Q",
+        help="of JPEG results, 1 to 100 (default: about the photo's own, from 85 to 95)")  # fmt: skip
+    add(
+        "--overwrite",
+        action="store_true",
+        help="make results again, and replace what else has their names; never a photo that is given",
+    )
+    add("--out", type=Path, default=Path("enhanced"), metavar="FOLDER_OR_FILE",
+        help="folder for the results, or a file such as result.jpg for one photo (default: %(default)s)")  # fmt: skip
     return parser
 
 
 def enhance(args: argparse.Namespace) -> Path:
-    if not 0 <= args.strength <= 1:
-        raise UserError(f"--strength {args.strength}: must lie between 0 and 1")
-    sources = list(_sources(args.photos))
+    from training.enhancer import Enhancer
+    from training.enhancer.batch import EnhanceSettings, enhance_photos, find_outputs
+    from training.enhancer.torch_engine import check_accelerator
+
+    check_accelerator(args.accelerator)
+    outputs = find_outputs(args.photos, args.out)
     enhancer = Enhancer.load(args.checkpoint, args.accelerator)
     log.info("%s; licence of the weights: %s", args.checkpoint, enhancer.checkpoint.licence)
-    made = [_writable(args.out / relative) for _, relative in sources]
-    for target in made:
-        if made.count(target) > 1:
-            raise UserError(f"{target}: two photos would be written there; enhance their folders one at a time")
-
-    failed = 0
-    for (source, _), target in zip(sources, made, strict=True):
-        try:
-            with tqdm(unit="px", unit_scale=True, desc=source.name, mininterval=1) as bar, _stopped_by_sigterm():
-                notes = enhance_file(enhancer, source, target, args.strength, args.condition, _show_on(bar))
-            for note in notes:
-                log.info("%s: %s", source, note)
-        except PhotoError as error:
-            log.error("%s", error)
-            failed += 1
-    if failed:
-        raise UserError(f"{failed} of {len(sources)} photos could not be enhanced, as said above; the others are done")
-    return made[0] if len(made) == 1 else args.out
-
-
-def _show_on(bar: tqdm[NoReturn]) -> Callable[[int, int], None]:
-    def show(done: int, total: int) -> None:
-        bar.total = total
-        bar.update(done)
-
-    return show
-
-
-@contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
-    """As by Ctrl-C: by itself, the signal would leave temporary files."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _writable(target: Path) -> Path:
-    """Formats that are read but not written become JPEG."""
-    return target if target.suffix.lower() in ENCODERS else target.with_suffix(".jpg")
-
-
-def _sources(given: Sequence[Path]) -> list[tuple[Path, Path]]:
-    """(photo, its path below --out)."""
-    found: list[tuple[Path, Path]] = []
-    for path in given:
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES and p.is_file())
-            if not inside:
-                raise UserError(f"{path}: no photo in this folder ({', '.join(sorted(PHOTO_SUFFIXES))})")
-            found += [(p, p.relative_to(path)) for p in inside]
-        elif path.is_file():
-            found.append((path, Path(path.name)))
-        else:
-            raise UserError(f"{path}: no such photo or folder")
-    return found
+    settings = EnhanceSettings(args.strength, args.condition, args.quality)
+    enhance_photos(enhancer, outputs, settings, args.overwrite)
+    return outputs[0].target if len(outputs) == 1 else args.out
 
 
 def main(argv: Sequence[str] | None = None) -> int:

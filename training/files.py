@@ -12,7 +12,9 @@ import glob
 import hashlib
 import logging
 import os
+import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +22,7 @@ from pathlib import Path
 
 from training.commandline import UserError
 
+MAX_READABLE_BYTES = 100  # of a name that temporary names repeat: with what is added, below what any file system allows
 WORKSPACE = "pocket-dslr-work-"
 NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL)  # what some network drives answer
 log = logging.getLogger(__name__)
@@ -33,23 +36,27 @@ class LockedError(UserError):
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary file beside `path` that takes its place only when the block succeeds.
 
-    Of two processes that write the same file, the last one's stays, whole.
+    Of two processes that write the same file, the last one's stays, whole. It may be read by whom the umask says, or,
+    where it replaces a file, by who could read that one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    prefix, suffix = f".{path.stem}.", f".part{path.suffix}"
+    prefix, suffix = _temporary_name(path)
     _remove_leftovers(path.parent, prefix, suffix)
 
     def make() -> Path:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=suffix)
-        os.close(handle)
-        return Path(name)
+        while True:
+            temporary = path.with_name(f"{prefix}{secrets.token_hex(4)}{suffix}")
+            with suppress(FileExistsError):
+                os.close(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666))
+                return temporary
 
     temporary, handle = _claim(make)
     try:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
+        if path.is_file() and not path.is_symlink():
+            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -112,6 +119,14 @@ def write_text(path: Path, text: str) -> Path:
 def sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _temporary_name(path: Path) -> tuple[str, str]:
+    """How the names of temporary files beside `path` begin and end; a long name gives way to a hash of it."""
+    if len(os.fsencode(path.name)) <= MAX_READABLE_BYTES:
+        return f".{path.stem}.", f".part{path.suffix}"
+    suffix = path.suffix if len(os.fsencode(path.suffix)) <= MAX_READABLE_BYTES // 2 else ""
+    return f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.", f".part{suffix}"
 
 
 def _claim(make: Callable[[], Path]) -> tuple[Path, int]:

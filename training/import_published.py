@@ -13,14 +13,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from training.checkpoint import Checkpoint
-from training.commandline import UserError, run
+from training.commandline import UserError, run, whole
 from training.files import sha256
-from training.generators import build
-from training.generators.base import Generator
-from training.published.networks import to_generator
-from training.published.tensorflow_checkpoint import read_checkpoint
+
+if TYPE_CHECKING:
+    from training.generators.base import Generator
 
 LICENCE = "research use: the authors state no licence for these weights"
 log = logging.getLogger(__name__)
@@ -37,6 +36,10 @@ def checkpoint_name(stem: str, kind: str) -> str:
 
 
 def import_published(args: argparse.Namespace) -> Path:
+    from training.checkpoint import Checkpoint
+    from training.published.networks import to_generator
+    from training.published.tensorflow_checkpoint import read_checkpoint
+
     if args.name and not re.fullmatch(r"[a-z0-9][a-z0-9-]*", args.name):
         raise UserError(f"--name {args.name!r}: use small letters, digits and hyphens, such as dped-iphone")
     published = read_checkpoint(args.path)
@@ -61,8 +64,8 @@ def import_published(args: argparse.Namespace) -> Path:
 def with_thumbnail(generator: Generator, thumbnail_px: int) -> Generator:
     """The same weights, with a condition from a thumbnail of that side: where analyze runs the whole network, the cost
     of its call grows with the square of it."""
-    if not 16 <= thumbnail_px <= 512:
-        raise UserError(f"--thumbnail {thumbnail_px}: must be 16 to 512 px")
+    from training.generators import build
+
     smaller = build(generator.name, {**asdict(generator.config), "thumbnail_px": thumbnail_px})
     smaller.load_state_dict(generator.state_dict())
     return smaller
@@ -72,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("path", type=Path, help="prefix of the checkpoint, or its .index or .data file")
     parser.add_argument("--name", help="name of the checkpoint and its file (default: from file name and kind)")
-    parser.add_argument("--thumbnail", type=int, metavar="PX",
+    parser.add_argument("--thumbnail", type=whole(16, 512), metavar="PX",
                         help="side of the thumbnail that analyze sees (default: the generator's)")  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("runs/published"), help="folder (default: %(default)s)")
     return run(parser, import_published, argv)

@@ -12,32 +12,17 @@ import json
 import pkgutil
 import tempfile
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.page.markdown import markdown_table
 from benchmarks.robustness import fields
+from benchmarks.robustness.fields import FieldCase
 from training.commandline import UserError, log, run
 from training.files import write_text
 
 OUT = Path("benchmarks/results")
-
-
-@dataclass(frozen=True)
-class FieldCase:
-    """One input of a kind of fault.
-
-    kind: what goes wrong elsewhere, in a few words, the same for all relatives.
-    name: what tells this relative from the others.
-    check: makes the input in the empty folder that it gets, runs the script, and gives what was wrong, or None.
-    wrong_before: how version 0.1.0 ended for the first reported case of this kind; "" where it was right.
-    """
-
-    kind: str
-    name: str
-    check: Callable[[Path], str | None]
-    wrong_before: str = ""
 
 
 def all_cases() -> list[FieldCase]:

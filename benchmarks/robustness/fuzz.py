@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.robustness.faults import Case, Reader
-from training.commandline import UserError, run
+from training.commandline import UserError, run, whole
 
 CONTRACT = Path(__file__).parents[2] / "conversion" / "contract"
 FILES: dict[Reader, str] = {  # under which the bytes lie, below a folder of their own
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="fuzz.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("reader", choices=FILES, help="what reads the bytes")
-    parser.add_argument("--seconds", type=int, default=60, help="default: %(default)s")
+    parser.add_argument("--seconds", type=whole(1, 1_000_000), default=60, help="default: %(default)s")
     parser.add_argument("--out", type=Path, default=Path("runs/fuzz"), help="folder (default: %(default)s)")
     return run(parser, fuzz, argv)
 

@@ -122,7 +122,8 @@ TASKS = {
         _aligned, False),
     "enhance": Task(
         "training.enhance", (),
-        lambda given, out: [str(given / "photos"), "--checkpoint", str(given / "tiny.safetensors"), "--out", str(out)],
+        lambda given, out: [str(given / "photos"), "--checkpoint", str(given / "tiny.safetensors"), "--overwrite",
+                            "--out", str(out)],
         _files, True),
     "convert": Task("conversion.to_coreml", ("coremltools",), _convert_command, _converted, True),
     "benchmark": Task(

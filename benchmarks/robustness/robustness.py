@@ -31,7 +31,7 @@ from benchmarks.robustness.faults_models import HARMED, MODELS
 from benchmarks.robustness.faults_photos import photo_cases
 from benchmarks.robustness.kill_tasks import TASKS
 from benchmarks.robustness.kills import Soaked, read_soaked, soak
-from training.commandline import UserError, log, run
+from training.commandline import UserError, log, run, whole
 from training.files import write_text
 
 OUT = Path("benchmarks/results")
@@ -178,9 +178,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                         help="with MANIFEST.csv, where there are any (default: %(default)s)")  # fmt: skip
     parser.add_argument("--classes", nargs="+", metavar="NAME", help="only these, or kills; rows of others stay "
                         "as they are in --out (default: all)")  # fmt: skip
-    parser.add_argument("--kills", type=int, default=3, help="of each task that soak.py has not ended as often "
-                        "(default: %(default)s)")  # fmt: skip
-    parser.add_argument("--jobs", type=int, default=2, help="cases at a time (default: %(default)s)")
+    parser.add_argument("--kills", type=whole(0, 1_000_000), default=3, help="of each task that soak.py has not ended "
+                        "as often (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--jobs", type=whole(1, 1024), default=2, help="cases at a time (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=OUT, help="folder (default: %(default)s)")
     return run(parser, body, argv)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.robustness.kill_tasks import TASKS
 from benchmarks.robustness.kills import read_soaked, soak
-from training.commandline import UserError, log, run
+from training.commandline import UserError, log, run, whole
 from training.files import write_text
 
 
@@ -23,16 +23,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="soak.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--kills", type=int, default=100, help="of each task (default: %(default)s)")
+    parser.add_argument("--kills", type=whole(1, 1_000_000), default=100, help="of each task (default: %(default)s)")
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS), help="default: all")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments (default: %(default)s)")
+    parser.add_argument("--seed", type=whole(), default=0, help="of the moments (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder (default: %(default)s)")
     return run(parser, body, argv)
 
 
 def body(args: argparse.Namespace) -> Path:
-    if args.kills < 1:
-        raise UserError(f"--kills {args.kills}: give 1 or more")
     path, done = args.out / "soak.json", []
     soaked = read_soaked(path)
     for task in args.tasks:

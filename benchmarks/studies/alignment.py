@@ -20,11 +20,11 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from benchmarks.machine import tools
+from training.album.inputs import list_photos
 from training.alignment import known_view
 from training.alignment.aligned_pair import Record, Settings, align_pixels
 from training.alignment.homography import AlignmentError
-from training.alignment.pairing import photos_in
-from training.commandline import UserError, run
+from training.commandline import run, whole
 from training.files import write_text
 from training.photos import read_pixels
 
@@ -88,7 +88,7 @@ def judge_truth(cases: Sequence[Record]) -> Record:
 
 def real_case(folder: Path) -> Record:
     """The two photos of a folder, in the order of their names: how they were aligned, or why not."""
-    first, second = photos_in(folder)[:2]
+    first, second = list_photos(folder).photos[:2]
     case: Record = {"folder": folder.name, "phone": first.name, "dslr": second.name}
     try:
         found = align_pixels(read_pixels(first), read_pixels(second), SETTINGS, {})
@@ -150,9 +150,7 @@ def _real_row(case: Record) -> str:
 
 
 def measure(args: argparse.Namespace) -> Path:
-    if min(args.cases, args.jobs) < 1 or args.unrelated < 0:
-        raise UserError("--cases and --jobs must be positive, --unrelated not negative")
-    photos = [path for folder in args.photos for path in photos_in(folder)]
+    photos = [path for folder in args.photos for path in list_photos(folder).photos]
     work = Parallel(n_jobs=args.jobs, return_as="generator")
     todo = [(photos[seed % len(photos)], seed) for seed in range(args.cases)]
     cases = list(tqdm(work(delayed(truth_case)(*one) for one in todo), "known", len(todo), unit="case"))
@@ -193,9 +191,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("photos", type=Path, nargs="+", metavar="FOLDER", help="photos, of about 1 MP; one scene each")
     add("--real", type=Path, nargs="+", default=[], metavar="FOLDER", help="folders with two photos of one scene each")
-    add("--cases", type=int, default=200, help="with a known truth (default: %(default)s)")
-    add("--unrelated", type=int, default=100, help="pairs of different scenes (default: %(default)s)")
-    add("--jobs", type=int, default=1, help="cases at a time (default: %(default)s)")
+    add("--cases", type=whole(1, 100_000), default=200, help="with a known truth (default: %(default)s)")
+    add("--unrelated", type=whole(0, 100_000), default=100, help="pairs of different scenes (default: %(default)s)")
+    add("--jobs", type=whole(1, 1024), default=1, help="cases at a time (default: %(default)s)")
     add("--out", type=Path, default=Path("benchmarks/results"), help="folder of the results (default: %(default)s)")
     return run(parser, measure, argv)
 

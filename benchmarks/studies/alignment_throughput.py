@@ -28,7 +28,7 @@ from benchmarks.machine import cores, cpu_model, tools
 from training.alignment import known_view
 from training.alignment.aligned_pair import Record, Settings, align_pair
 from training.alignment.pairing import Shots
-from training.commandline import UserError, run
+from training.commandline import UserError, run, whole
 from training.files import write_text
 from training.photos import read_pixels
 
@@ -143,8 +143,6 @@ def table(facts: dict[str, Any]) -> str:
 
 
 def measure(args: argparse.Namespace) -> Path:
-    if min(args.count, *args.jobs) < 1:
-        raise UserError("--count and --jobs must be positive")
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="pocket-dslr-") as folder:
         pairs = large_pairs(args.photos, args.count, Path(folder))
@@ -168,8 +166,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add = parser.add_argument
     add("photos", type=Path, nargs="+", metavar="PHOTO", help="photos of about 8 MP")
-    add("--count", type=int, default=12, help="pairs to align (default: %(default)s)")
-    add("--jobs", type=int, nargs="+", default=[1, 2], help="workers, one run for each (default: 1 2)")
+    add("--count", type=whole(1, 100_000), default=12, help="pairs to align (default: %(default)s)")
+    add("--jobs", type=whole(1, 1024), nargs="+", default=[1, 2], help="workers, one run for each (default: 1 2)")
     add("--out", type=Path, default=Path("benchmarks/results"), help="folder of the results (default: %(default)s)")
     return run(parser, measure, argv)
 

@@ -24,9 +24,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.machine import cores, cpu_model, tools
-from training.alignment.pairing import photos_in
+from training.album.inputs import list_photos
 from training.checkpoint import Checkpoint, default_release
-from training.commandline import UserError, run
+from training.commandline import UserError, real, run
 from training.data import simulated_phone
 from training.data.pairs import DSLR_FOLDER
 from training.data.simulated_phone import SimulatedPhone
@@ -103,8 +103,8 @@ def table(facts: dict[str, Any]) -> str:
 
 
 def measure(args: argparse.Namespace) -> Path:
-    photos = [path for folder in args.photos for path in photos_in(folder)]
-    held_out = photos_in(args.held_out)
+    photos = [path for folder in args.photos for path in list_photos(folder).photos]
+    held_out = list_photos(args.held_out).photos
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="pocket-dslr-") as name:
         folder = Path(name)
@@ -139,7 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("photos", type=Path, nargs="+", metavar="FOLDER", help="photos to learn from, as the DSLR's side")
     add("--held-out", type=Path, required=True, metavar="FOLDER", help="photos that no network has seen")
     add("--base", default=default_release(), help="what is fine-tuned (default: %(default)s)")
-    add("--minutes", type=float, default=5.0, help="of learning (default: %(default)s)")
+    add("--minutes", type=real(0, 100_000, above=True), default=5.0, help="of learning (default: %(default)s)")
     add("--out", type=Path, default=Path("benchmarks/results"), help="folder of the results (default: %(default)s)")
     return run(parser, measure, argv)
 

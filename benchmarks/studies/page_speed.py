@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks.machine import cores, cpu_model, tools
 from benchmarks.page.made_up import write_reports
 from benchmarks.page.markdown import markdown_table
-from training.commandline import UserError, run
+from training.commandline import UserError, run, whole
 from training.files import write_text
 
 LOADS = 5
@@ -40,15 +40,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="page_speed.py", description="Time to render and to load the page of reports."
     )
-    parser.add_argument("--reports", type=int, default=200, metavar="N", help="to make up (default: %(default)s)")
+    parser.add_argument(
+        "--reports", type=whole(1, 10_000), default=200, metavar="N", help="to make up (default: %(default)s)"
+    )
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), metavar="FOLDER",
                         help="where the figures go (default: %(default)s)")  # fmt: skip
     return run(parser, body, argv)
 
 
 def body(args: argparse.Namespace) -> Path:
-    if args.reports < 1:
-        raise UserError("--reports must be at least 1")
     chromium = find_chromium()
     with tempfile.TemporaryDirectory(prefix="pocket-dslr-") as name:
         reports, page = Path(name, "reports"), Path(name, "page")

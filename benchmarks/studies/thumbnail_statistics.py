@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from training.checkpoint import Checkpoint
-from training.commandline import UserError, run
+from training.commandline import UserError, run, whole
 from training.enhancer import Array, TorchEngine, from_planes, to_planes
 from training.enhancer.whole_photo import MOST_PX, Pixels, reduced
 from training.files import write_text
@@ -77,8 +77,6 @@ the order of their file names, which the JSON has; — where a thumbnail would b
 
 
 def thumbnail_statistics(args: argparse.Namespace) -> Path:
-    if min(args.heights) < 1:
-        raise UserError("--heights: must be at least 1 px")
     args.out.mkdir(parents=True, exist_ok=True)  # a path that cannot be written shows before the work
     checkpoint = Checkpoint.load(args.checkpoint)
     if not isinstance(checkpoint.generator, StatisticsGenerator):
@@ -107,7 +105,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("photos", type=Path, metavar="FOLDER", help="photos to enhance")
     add("--checkpoint", default="runs/published/dped-iphone.safetensors", help="path or name (default: %(default)s)")
-    add("--heights", type=int, nargs="+", default=list(HEIGHTS_PX), metavar="PX", help="to try (default: %(default)s)")
+    add(
+        "--heights",
+        type=whole(1, 8192),
+        nargs="+",
+        default=list(HEIGHTS_PX),
+        metavar="PX",
+        help="to try (default: %(default)s)",
+    )
     add("--out", type=Path, default=Path("benchmarks/results"), help="folder of the results (default: %(default)s)")
     return run(parser, thumbnail_statistics, argv)
 

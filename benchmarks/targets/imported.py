@@ -15,7 +15,6 @@ from benchmarks.bench import artifact_facts
 from benchmarks.report import Report
 from benchmarks.report.verdict import judge
 from conversion.artifact import Artifact
-from conversion.fidelity import Floor, floor_of
 from training.commandline import UserError
 
 CLOCKS_DIFFER = timedelta(days=1)
@@ -43,6 +42,8 @@ def accept(path: Path, artifacts: Sequence[Artifact]) -> Report:
         raise ImportedError(f"{path}: is dated {report.date}, in the future; set the clock of the device")
     artifact = find_artifact(path, report, artifacts)
     manifest = artifact.manifest
+    from conversion.fidelity import Floor, floor_of  # it brings torch, and scripts parse their arguments first
+
     floor = floor_of(manifest.precision, manifest.io) or Floor(0.0, 0.0)
     fidelity = replace(
         report.fidelity, psnr_db_mean_floor=float(floor.mean_db), psnr_db_worst_floor=float(floor.worst_db)

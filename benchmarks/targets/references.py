@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.bench import BenchError, Photo
 from conversion.artifact import Artifact
-from training.checkpoint import Checkpoint, released
-from training.data.pairs import find_pairs
-from training.photos import read_folder
+from training.weights import released
+
+if TYPE_CHECKING:
+    from training.checkpoint import Checkpoint
 
 TRAINED = Path("runs/pocket")  # where train.py without flags leaves its checkpoint
 
@@ -32,6 +34,8 @@ def find_references(artifacts: Sequence[Artifact], given: Sequence[str]) -> list
     Raises:
         BenchError: an artifact's checkpoint is not among them.
     """
+    from training.checkpoint import Checkpoint
+
     just_trained = [str(TRAINED)] if TRAINED.is_dir() else []
     known = {c.sha256: c for c in map(Checkpoint.load, [*released(), *just_trained, *given])}
     for artifact in artifacts:
@@ -44,9 +48,13 @@ def find_references(artifacts: Sequence[Artifact], given: Sequence[str]) -> list
 
 def read_pairs(root: Path | None) -> list[Photo]:
     """The fidelity split of photo pairs, or of the embedded sample."""
+    from training.data.pairs import find_pairs
+
     return [Photo(pair.name, pair.simulated, *pair.load()) for pair in find_pairs(root).fidelity]
 
 
 def read_photos(folder: Path) -> list[Photo]:
     """All photos of a folder, as `read_folder` gives them."""
+    from training.photos import read_folder
+
     return [Photo(name, False, pixels, None) for name, pixels in read_folder(folder).items()]

@@ -13,6 +13,8 @@ import pytest
 OTHERWISE = {  # where a flag is not what it is elsewhere, and why
     "--precision": {"training/train.py": "of the arithmetic, by the names of Lightning"},
     "--phone": {"training/align.py": "a folder of photos, beside --dslr"},
+    "--quality": {"benchmarks/render.py": "a file of evaluate.py"},
+    "--out": {"training/enhance.py": "a file, too, for one photo"},
 }
 
 
@@ -34,7 +36,9 @@ def flags(repository: Path, parser_of: Callable[[str], argparse.ArgumentParser])
 
 def kind(action: argparse.Action) -> str:
     """What its values are: whole numbers and fractions are numbers."""
-    return "number" if action.type in (int, float) else getattr(action.type, "__name__", "str")
+    if action.type in (int, float) or getattr(action.type, "__qualname__", "").startswith(("whole.", "real.")):
+        return "number"
+    return getattr(action.type, "__name__", "str")
 
 
 def test_a_flag_means_one_thing(flags: Flags) -> None:

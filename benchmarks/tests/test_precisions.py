@@ -186,16 +186,6 @@ def test_time_is_per_useful_pixel(hollow_artifact: Artifact, tiny_scene: Scene) 
     assert f"| {row['ms_per_megapixel']:.1f} |" in text and r"a \| CPU" in text
 
 
-@pytest.mark.parametrize(
-    "flags", [["--threads", "0"], ["--rounds", "0"], ["--round-s", "nan"], ["--peer-tiles", "256", "0"]]
-)
-def test_an_impossible_protocol_is_refused(
-    hollow_artifact: Artifact, tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str]
-) -> None:
-    assert precisions.main([str(hollow_artifact.folder), *flags, "--out", str(tmp_path / "out")]) == 1
-    assert "must be positive" in capsys.readouterr().err and not (tmp_path / "out").exists()
-
-
 def test_nothing_to_time_is_one_sentence(
     hollow_artifact: Artifact, tiny_scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -21,13 +22,13 @@ from training.alignment.pairing import Shots
 from training.alignment.patch_cutting import Cut, Patch, cut
 from training.alignment.refinement import refine
 from training.alignment.resampling import Resampled
-from training.commandline import UserError, printable
+from training.commandline import UserError, is_full, printable
 from training.data.pairs import DSLR_FOLDER
 from training.files import sha256, write_text
 from training.photos import read_pixels
 
 Pixels = npt.NDArray[np.uint8]
-RECORD, BLINK = "pair.json", "blink.webp"
+PAIRS, RECORD, BLINK, FAILURE = "pairs", "pair.json", "blink.webp", "error.txt"
 BLINK_PX, BLINK_MS = 640, 700
 MIN_KEPT = 0.1  # of the windows in the common view; with fewer, the photos were taken from different places
 SUFFIXES = {"png": ".png", "jpg": ".jpg"}
@@ -80,6 +81,12 @@ def align_pair(shots: Shots, settings: Settings, folder: Path) -> Record:
             phone, both = _align(shots, settings, record, seconds)
         except (UserError, cv2.error, np.linalg.LinAlgError, MemoryError) as error:
             record["refused"] = " ".join(str(error).split()) or type(error).__name__
+        except Exception as error:
+            if isinstance(error, OSError) and is_full(error):
+                raise
+            (part / FAILURE).write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
+            record["refused"] = (f"failed unexpectedly ({type(error).__name__}); the details are in "
+                                 f"{PAIRS}/{shots.key}/{FAILURE}; please report them")  # fmt: skip
         else:
             with _timed(seconds, "write"):  # outside of the above: a full disk is no fault of the pair
                 rows = [_write(patch, number, settings, part) for number, patch in enumerate(both.cut.patches)]
@@ -132,6 +139,8 @@ def _align(shots: Shots, settings: Settings, record: Record, seconds: dict[str, 
         phone, dslr = read_pixels(shots.phone), read_pixels(shots.dslr)
     with _timed(seconds, "hash"):
         hashes = {"phone_sha256": _sha256(shots.phone), "dslr_sha256": _sha256(shots.dslr)}
+    if len(set(hashes.values())) == 1:
+        raise AlignmentError("both are one file; a pair teaches something if each is of another camera")
     both = align_pixels(phone, dslr, settings, seconds)
     alignment = both.alignment
     record |= {

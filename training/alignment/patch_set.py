@@ -20,12 +20,12 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from training.alignment.aligned_pair import SUFFIXES, Record, Settings
+from training.alignment.aligned_pair import PAIRS, SUFFIXES, Record, Settings
 from training.alignment.pairing import Shots
 from training.data.pairs import DSLR_FOLDER
 from training.files import replacing, write_text
 
-PAIRS, MANIFEST, REFUSED, SHEET = "pairs", "manifest.json", "refused.txt", "sheet.jpg"
+MANIFEST, REFUSED, SHEET = "manifest.json", "refused.txt", "sheet.jpg"
 PLACES = {"train": Path("training_data"), "test": Path("test_data/patches")}
 SHEET_COLUMNS, SHEET_ROWS, LABEL_PX, GAP_PX = 10, 8, 14, 4
 
@@ -40,12 +40,12 @@ def split(pairs: Sequence[Shots], test_share: float) -> dict[str, str]:
 
 
 def publish(
-    pairs: Sequence[Shots], records: Sequence[Record], unusable: Sequence[tuple[str, str]], settings: Settings,
-    test_share: float, root: Path,
+    pairs: Sequence[Shots], records: Sequence[Record], unusable: Sequence[tuple[str, str]], *, settings: Settings,
+    test_share: float, licence: str, root: Path,
 ) -> dict[str, Any]:  # fmt: skip
     """Lay out all patches below `root` = <out>/<phone> anew. Returns the manifest, written last.
 
-    records: of the pairs, in their order. unusable: further photos with the reason.
+    records: of the pairs, in their order. unusable: further photos with the reason. licence: of the photos.
     """
     (root / MANIFEST).unlink(missing_ok=True)
     aligned = [(shots, record) for shots, record in zip(pairs, records, strict=True) if "refused" not in record]
@@ -74,6 +74,7 @@ def publish(
     write_text(root / REFUSED, "".join(f"{what}: {why}\n" for what, why in refused))
     left_out = ("patches", "seconds", "settings", "files")
     manifest = {
+        "licence": licence,
         "settings": records[0]["settings"] | {"test_share": test_share} if records else {},
         "counts": {"pairs": len(aligned), "refused": len(refused), **{f"{k}_patches": n for k, n in count.items()}},
         "pairs": [

@@ -1,6 +1,13 @@
-"""Enhance photos of any size: `Enhancer.load("pocket-clean")(photo)`."""
+"""Enhance photos of any size: `Enhancer.load("pocket-clean")(photo)`.
 
-from training.enhancer.enhancer import MAX_THREADS, Enhancer, blend, check_strength
+What needs torch is imported when it is asked for, so that scripts parse their arguments first.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from training.enhancer.tiles import (
     Array,
     Engine,
@@ -10,7 +17,10 @@ from training.enhancer.tiles import (
     thumbnail_planes,
     to_planes,
 )
-from training.enhancer.torch_engine import TILE_PX, ReadPart, TorchEngine
+
+if TYPE_CHECKING:
+    from training.enhancer.enhancer import MAX_THREADS, Enhancer, blend, check_strength
+    from training.enhancer.torch_engine import TILE_PX, ReadPart, TorchEngine
 
 __all__ = [
     "MAX_THREADS",
@@ -28,3 +38,11 @@ __all__ = [
     "thumbnail_planes",
     "to_planes",
 ]
+OF_TORCH_ENGINE = ("TILE_PX", "ReadPart", "TorchEngine")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = "torch_engine" if name in OF_TORCH_ENGINE else "enhancer"
+    return getattr(importlib.import_module(f"{__name__}.{module}"), name)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image
 
 from training.checkpoint import Checkpoint
 from training.enhancer.tiles import Array, enhance_tiles
@@ -39,25 +40,28 @@ class Enhancer:
 
     def __call__(
         self,
-        photo: npt.NDArray[Any],
+        photo: npt.NDArray[Any] | Image.Image,
         strength: float = 1.0,
         progress: Callable[[int], object] | None = None,
     ) -> npt.NDArray[Any]:
         """Enhance an oriented sRGB photo.
 
         Args:
-            photo: [H, W, 3] uint8, or float in [0, 1], any size.
+            photo: [H, W, 3] uint8, or float in [0, 1], any size; or a PIL image, which is taken as it is, in RGB.
             strength: 0 gives the photo back, 1 the generator's output, between is a blend.
             progress: called as work goes on with the number of pixels done since the last call.
 
         Returns:
-            Same shape and type as `photo`.
+            Same shape and type as `photo`; of a PIL image, uint8.
 
         Raises:
-            ValueError: not [H, W, 3], or strength outside [0, 1].
+            ValueError: not such an array, samples outside [0, 1] or not finite, or strength outside [0, 1].
         """
-        if photo.ndim != 3 or photo.shape[2] != 3 or photo.size == 0:
-            raise ValueError(f"a photo must be [H, W, 3], not {list(photo.shape)}")
+        if isinstance(photo, Image.Image):
+            if photo.mode[0] in "IF":  # whose range Pillow does not know: it would clip at 255
+                raise ValueError(f"a PIL image of mode {photo.mode} has no agreed range; convert it to RGB first")
+            photo = np.asarray(photo.convert("RGB"))
+        check_photo(photo)
         check_strength(strength)
         inside: Array = photo.astype(np.float32)
         if photo.dtype == np.uint8:
@@ -90,6 +94,22 @@ class Enhancer:
         if height * width <= TILE_PX**2 or shorter <= 2 * tiling.halo:
             return [Tile(0, 0, max(height, width), 0, height, 0, width)]
         return plan(height, width, shorter, tiling)
+
+
+def check_photo(photo: object) -> None:
+    """Raises ValueError: not [H, W, 3] of uint8, or of float in [0, 1]; the message says what to do."""
+    if not isinstance(photo, np.ndarray):
+        kind = f"{type(photo).__module__}.{type(photo).__name__}"
+        raise ValueError(f"a photo must be a numpy array or a PIL image, not {kind}; a tensor's is .numpy()")
+    if photo.ndim != 3 or photo.shape[2] != 3 or photo.size == 0:
+        raise ValueError(f"a photo must be [H, W, 3], not {list(photo.shape)}")
+    if photo.dtype != np.uint8:
+        if not np.issubdtype(photo.dtype, np.floating):
+            raise ValueError(
+                f"a photo must be uint8, or float in [0, 1], not {photo.dtype}; divide it by its largest value"
+            )
+        if not (photo.min() >= 0 and photo.max() <= 1):  # false for NaN, too
+            raise ValueError("a photo of floats must lie in [0, 1], and this one does not; divide by 255, or clip it")
 
 
 def blend(before: Array, enhanced: Array, strength: float) -> Array:

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from training.enhancer import TILE_PX, Array, Enhancer, TorchEngine, blend, check_strength, enhance_tiles, to_planes
+from training.enhancer.jpeg_quality import quality_for
 from training.files import workspace
 from training.photos import from_samples, to_samples
 from training.photos.decoding import decode
@@ -30,6 +31,7 @@ def enhance_file(
     strength: float = 1.0,
     condition: ConditionFrom = "exact",
     progress: Callable[[int, int], object] | None = None,
+    quality: int | None = None,
 ) -> tuple[str, ...]:
     """Enhance a photo file into another, as `enhancer` does arrays, but in bounded memory.
 
@@ -41,6 +43,7 @@ def enhance_file(
             what a phone does. The same for others.
         progress: called as work goes on with the number of pixels done since the last call, and of all that are
             to be done, where each pass over the photo counts.
+        quality: of a JPEG, 1 to 100 (default: about the photo's own).
 
     Returns:
         What was dropped or assumed about the photo.
@@ -79,7 +82,7 @@ def enhance_file(
             _exact_condition(enhancer.engine, photo, done) if norms else _thumbnail_condition(enhancer.engine, photo)
         )
         enhance_tiles(tiles, read, keep, enhancer.engine, given, done, enhancer.threads)
-        write_samples(target, result, exif)
+        write_samples(target, result, exif, quality or quality_for(source))
     return notes
 
 

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from training.tiling import Tile, Tiling, plan, read_tile, thumbnail, to_uint8
 
@@ -95,6 +94,8 @@ def enhance_tiles(
     with ExitStack() as stack:
         done: Iterable[int] = map(enhance, tiles)
         if threads > 1:
+            import torch  # not for others: it takes seconds
+
             pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
             stack.callback(pool.shutdown, cancel_futures=True)
             done = pool.map(enhance, tiles)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from training.commandline import UserError
 from training.enhancer.tiles import Array, from_planes, thumbnail_planes, to_planes
 from training.generators.base import Generator
 from training.generators.statistics import StatisticsGenerator
@@ -15,6 +16,12 @@ ReadPart = Callable[[int, int, int, int], Array]  # (y0, y1, x0, x1) -> [y1 - y0
 
 
 TILE_PX = 320  # DPED is fastest at 256 to 320, Pocket about as fast from 256 to 768; memory grows with the square
+
+
+def check_accelerator(device: str) -> None:
+    """Raises UserError: PyTorch sees no GPU here."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--accelerator cuda: PyTorch sees no CUDA GPU on this machine; choose --accelerator cpu")
 
 
 class TorchEngine:

@@ -27,10 +27,10 @@ CENTIMETRES, MM_PER_INCH = 3, 25.4  # a value of the tag ResolutionUnit; inches 
 log = logging.getLogger(__name__)
 
 
-def write_samples(path: Path, samples: Samples | Raster, exif: bytes) -> None:
+def write_samples(path: Path, samples: Samples | Raster, exif: bytes, quality: int = JPEG_QUALITY) -> None:
     """Encode sRGB samples [H, W, 3], or 4 with alpha, uint8 or uint16, `fitting` for the extension of `path`.
 
-    EXIF that is too long for JPEG is left out with a warning.
+    EXIF that is too long for JPEG is left out with a warning. quality: of JPEG, 1 to 100.
 
     Raises:
         PhotoError: another extension, or the file cannot be written.
@@ -40,7 +40,7 @@ def write_samples(path: Path, samples: Samples | Raster, exif: bytes) -> None:
         image = _image(samples)
         # In a second thread, so that this one still hears Ctrl-C and can then stop libvips.
         with replacing(path) as temporary, temporary.open("r+b") as file, ThreadPoolExecutor(1) as thread:
-            encoding = thread.submit(encode, file, image, exif)
+            encoding = thread.submit(encode, file, image, exif, quality)
             try:
                 encoding.result()
             except BaseException:
@@ -82,22 +82,20 @@ def _image(samples: Samples | Raster) -> pyvips.Image:
     return image.copy(interpretation="rgb16" if image.format == "ushort" else "srgb")
 
 
-def _encode_jpeg(file: BinaryIO, image: pyvips.Image, exif: bytes) -> None:
+def _encode_jpeg(file: BinaryIO, image: pyvips.Image, exif: bytes, quality: int) -> None:
     if len(exif) > JPEG_EXIF_BYTES:
         log.warning("JPEG holds no EXIF above %d bytes: left out", JPEG_EXIF_BYTES)
         exif = b""
     target = pyvips.Target.new_to_descriptor(file.fileno())
-    _with_exif(image, exif).jpegsave_target(
-        target, Q=JPEG_QUALITY, subsample_mode="off", profile="srgb", keep=_keep(exif)
-    )
+    _with_exif(image, exif).jpegsave_target(target, Q=quality, subsample_mode="off", profile="srgb", keep=_keep(exif))
 
 
-def _encode_png(file: BinaryIO, image: pyvips.Image, exif: bytes) -> None:
+def _encode_png(file: BinaryIO, image: pyvips.Image, exif: bytes, quality: int) -> None:
     target = pyvips.Target.new_to_descriptor(file.fileno())
     _with_exif(image, exif).pngsave_target(target, filter="all", profile="srgb", keep=_keep(exif))
 
 
-def _encode_tiff(file: BinaryIO, image: pyvips.Image, exif: bytes) -> None:
+def _encode_tiff(file: BinaryIO, image: pyvips.Image, exif: bytes, quality: int) -> None:
     target = pyvips.Target.new_to_descriptor(file.fileno())
     image = _with_exif(image, exif)
     image.tiffsave_target(target, compression="deflate", predictor="horizontal", profile="srgb", keep="icc")
@@ -157,7 +155,7 @@ def _parsed(exif: bytes) -> Image.Exif:
     return parsed
 
 
-Encoder = Callable[[BinaryIO, pyvips.Image, bytes], None]
+Encoder = Callable[[BinaryIO, pyvips.Image, bytes, int], None]
 ENCODERS: dict[str, Encoder] = {
     ".jpg": _encode_jpeg,
     ".jpeg": _encode_jpeg,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import struct
 import subprocess
 import sys
 import time
@@ -16,7 +18,7 @@ import pytest
 from PIL import Image
 
 from training import align
-from training.alignment import aligned_pair, known_view
+from training.alignment import aligned_pair, known_view, photo_set
 from training.alignment.aligned_pair import Aligned, Settings, align_pixels
 from training.alignment.homography import AlignmentError
 from training.alignment.pairing import Shots, by_name, by_time
@@ -196,7 +198,7 @@ def test_a_kill_loses_one_pair_and_the_result_is_the_same(
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert run(folders, whole) == 0
     aligned: list[str] = []
-    real = align.align_pair
+    real = photo_set.align_pair
 
     def count(stop_after: int) -> Callable:
         def counted(shots: Shots, *rest: object) -> dict:
@@ -207,11 +209,11 @@ def test_a_kill_loses_one_pair_and_the_result_is_the_same(
 
         return counted
 
-    monkeypatch.setattr(align, "align_pair", count(stop_after=2))
+    monkeypatch.setattr(photo_set, "align_pair", count(stop_after=2))
     assert run(folders, broken) == 130
     left_over = broken / "phone/pairs/.half.part"  # as a kill in the middle of writing leaves it
     left_over.mkdir()
-    monkeypatch.setattr(align, "align_pair", count(stop_after=99))
+    monkeypatch.setattr(photo_set, "align_pair", count(stop_after=99))
     assert run(folders, broken) == 0
     assert aligned == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
     assert manifest(broken) == manifest(whole)
@@ -293,23 +295,72 @@ def test_nothing_aligned_is_an_error_that_says_where_the_reasons_are(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "option", [("--patch", "4"), ("--jobs", "0"), ("--name", "canon"), ("--name", "../x"), ("--min-correlation", "2")]
-)
-def test_wrong_options_are_named(folders: tuple[Path, Path], tmp_path: Path, option: tuple[str, str], capfd) -> None:
-    assert run(folders, tmp_path / "out", *option) == 1
+    "option",
+    [("--patch", "4"), ("--jobs", "0"), ("--min-correlation", "2"), ("--dslr-ahead", "nan"), ("--dslr-ahead", "1e15"),
+     ("--tolerance", "-1")],
+)  # fmt: skip
+def test_wrong_numbers_are_named(folders: tuple[Path, Path], tmp_path: Path, option: tuple[str, str], capfd) -> None:
+    with pytest.raises(SystemExit):
+        run(folders, tmp_path / "out", *option)
     assert option[0] in capfd.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_wrong_folders_and_names_are_refused(folders: tuple[Path, Path], tmp_path: Path, capfd) -> None:
+    phones, dslrs = folders
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def refused(sentence: str, phone: Path, dslr: Path, out: Path, *more: str) -> None:
+        assert run((phone, dslr), out, *more) == 1
+        assert sentence in capfd.readouterr().err
+
+    for name in ("canon", "../x"):
+        refused(f"--name {name}", phones, dslrs, tmp_path / "out", "--name", name)
+    refused("--phone and --dslr: both are", phones, phones, tmp_path / "out")
+    (tmp_path / "link").symlink_to(phones)
+    refused("--phone and --dslr: both are", phones, tmp_path / "link", tmp_path / "out")
+    refused("the set would lie around the photos", phones, dslrs, tmp_path, "--name", "dslrs")
+    theirs = tmp_path / "set/iphone/training_data/iphone/0.jpg"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_bytes(b"precious")
+    refused("holds a set that align.py did not make", phones, dslrs, tmp_path / "set", "--name", "iphone")
+    assert theirs.read_bytes() == b"precious" and not (tmp_path / "out").exists()
+    assert files == {path: path.read_bytes() for path in files}
+
+
+def test_nothing_in_a_pair_stops_the_others(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
+) -> None:
+    shutil.copy(folders[1] / "1.png", folders[0] / "5.png"), shutil.copy(folders[1] / "1.png", folders[1] / "5.png")
+    real = aligned_pair.read_pixels
+
+    def read_pixels(path: Path) -> np.ndarray:
+        if path.name == "1.jpg":
+            raise struct.error("by a decoder")
+        return real(path)
+
+    monkeypatch.setattr(aligned_pair, "read_pixels", read_pixels)
+    assert run(folders, tmp_path / "out", "--licence", "CC BY 4.0, Ada Example") == 0
+    made = manifest(tmp_path / "out")
+    reasons = {row["what"]: row["why"] for row in made["refused"]}
+    assert made["licence"] == "CC BY 4.0, Ada Example" and made["counts"]["pairs"] == 1
+    assert reasons["5.png + 5.png"].startswith("both are one file")
+    details = re.search(r"the details are in (pairs/\S+);", reasons["1.jpg + 1.png"])
+    assert details and "struct.error: by a decoder" in (tmp_path / "out/phone" / details[1]).read_text()
+    assert "Traceback" not in capfd.readouterr().err
 
 
 # --- which photos are a pair --------------------------------------------------------------------------------------
 
 
-def shoot(path: Path, when: datetime | None, fraction: str = "") -> None:
+def shoot(path: Path, when: datetime | None, fraction: str = "", zone: str = "") -> None:
     path.parent.mkdir(exist_ok=True)
     exif = Image.Exif()
     if when:
         details = exif.get_ifd(0x8769)
         details[36867] = when.strftime("%Y:%m:%d %H:%M:%S")
         details[37521] = fraction
+        if zone:
+            details[36881] = zone
     Image.new("RGB", (16, 16), "teal").save(path, exif=exif)
 
 
@@ -336,6 +387,46 @@ def test_pairs_by_time(tmp_path: Path) -> None:
     assert {p.phone.name: p.dslr.name for p in pairs} == {"1.jpg": "x.jpg", "2.jpg": "z.jpg"}
     assert {path.name for path, _ in unpaired} == {"3.jpg", "4.jpg", "y.jpg"}
     assert not by_time(tmp_path / "phones", tmp_path / "dslrs", 2 * seconds, 0 * seconds)[0]
+
+
+def test_names_pair_in_every_unicode_form(tmp_path: Path) -> None:
+    for name in ("phones/Caf\u00e9.jpg", "dslrs/Cafe\u0301.jpg", "phones/\uac00.jpg", "dslrs/\u1100\u1161.png"):
+        shoot(tmp_path / name, None)
+    pairs, unpaired = by_name(tmp_path / "phones", tmp_path / "dslrs")
+    assert len(pairs) == 2 and not unpaired
+
+
+def test_names_that_differ_are_said_in_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(6):
+        shoot(tmp_path / f"phones/IMG_{number}.jpg", None), shoot(tmp_path / f"dslrs/DSC_{number}.jpg", None)
+    by_name(tmp_path / "phones", tmp_path / "dslrs")
+    (record,) = caplog.records
+    assert (
+        "IMG_0.jpg and DSC_0.jpg: give both of a pair one name, or pair them by --pair-by time" in record.getMessage()
+    )
+
+
+@pytest.mark.parametrize(
+    ("phone_zone", "dslr_zone", "dslr_hours", "paired"),
+    [("+01:00", "+02:00", 1, True), ("-05:00", "+00:00", 5, True), ("+05:45", "+05:45", 0, True),
+     ("+01:00", "", 0, True), ("", "+02:00", 1, False), ("+01:00", "+02:00", 0, False)],
+)  # fmt: skip
+def test_clocks_of_two_time_zones(
+    tmp_path: Path, phone_zone: str, dslr_zone: str, dslr_hours: int, paired: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In UTC where both say their zone, by their clocks else; and the hint is right."""
+    noon, second = datetime(2024, 5, 1, 12), timedelta(seconds=1)
+    for number in range(3):
+        when = noon + 100 * number**2 * second
+        shoot(tmp_path / f"phones/{number}.jpg", when, zone=phone_zone)
+        shoot(tmp_path / f"dslrs/{number}.jpg", when + timedelta(hours=dslr_hours, seconds=1), zone=dslr_zone)
+    pairs, unpaired = by_time(tmp_path / "phones", tmp_path / "dslrs", 2 * second, 0 * second)
+    assert len(pairs) == (3 if paired else 0) and len(unpaired) == (0 if paired else 6)
+    hint = re.search(r"--dslr-ahead (\S+) would pair 3 more", caplog.text)
+    assert bool(hint) != paired
+    if hint:
+        again, _ = by_time(tmp_path / "phones", tmp_path / "dslrs", 2 * second, float(hint[1]) * second)
+        assert [(p.phone.name, p.dslr.name) for p in again] == [(f"{n}.jpg", f"{n}.jpg") for n in range(3)]
 
 
 def test_the_split_depends_on_the_names_alone() -> None:

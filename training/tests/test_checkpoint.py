@@ -40,7 +40,7 @@ def test_a_run_folder_and_a_released_name_are_found(saved: Path, monkeypatch: py
     folder.mkdir()
     (folder / "checkpoint.safetensors").write_bytes(saved.read_bytes())
     assert Checkpoint.load(folder).name == "tiny"
-    monkeypatch.setattr(checkpoints, "WEIGHTS_FOLDER", saved.parent)
+    monkeypatch.setattr("training.weights.WEIGHTS_FOLDER", saved.parent)
     assert checkpoints.released() == ["tiny"]
     assert Checkpoint.load("tiny").name == "tiny"
 

@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 
 from training import import_published
 from training.checkpoint import Checkpoint
-from training.commandline import UserError
 from training.generators.dped import Dped, DpedConfig
 from training.generators.ppcn import PpcnStudent, PpcnTeacher
 from training.published.networks import to_generator
@@ -387,5 +386,3 @@ def test_thumbnail_changes_the_condition_alone() -> None:
     assert smaller.thumbnail_px == 64 and generator.thumbnail_px == 256
     for name, weights in generator.state_dict().items():
         assert torch.equal(smaller.state_dict()[name], weights)
-    with pytest.raises(UserError, match="16 to 512"):
-        import_published.with_thumbnail(generator, 8)

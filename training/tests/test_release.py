@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from training import checkpoint, generators, release
+from training import generators, release
 from training.checkpoint import WEIGHTS_FOLDER, Checkpoint, default_release, released
 from training.generators.pocket import Pocket, PocketConfig
 
@@ -62,7 +62,7 @@ def test_too_large_or_without_tables_is_refused(
 
 
 def test_the_default_is_the_best_release_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "WEIGHTS_FOLDER", tmp_path)
+    monkeypatch.setattr("training.weights.WEIGHTS_FOLDER", tmp_path)
     assert default_release() == "runs/pocket"
     for name in ("pocket-clean", "pocket-iphone"):
         (tmp_path / f"{name}.safetensors").touch()

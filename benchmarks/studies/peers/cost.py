@@ -25,7 +25,7 @@ from benchmarks.machine import cores, cpu_model, time_runs, tools
 from benchmarks.studies.peers.contender import Contender
 from benchmarks.studies.peers.peak_memory import enhance_peak_mb
 from benchmarks.targets.host.mosaic import PHOTO_PX, encode, mosaic
-from training.commandline import UserError, run
+from training.commandline import real, run, whole
 from training.files import write_text
 from training.photos import from_samples, read_pixels
 from training.tiling import to_uint8
@@ -161,8 +161,6 @@ about a phone.
 
 
 def cost(args: argparse.Namespace) -> Path:
-    if min(args.threads, args.runs, *args.across) < 1 or (args.megapixels is not None and args.megapixels <= 0):
-        raise UserError("--threads, --runs, --across and --megapixels must be positive")
     args.out.mkdir(parents=True, exist_ok=True)  # a path that cannot be written shows before the work
     with tempfile.TemporaryDirectory(prefix="pocket-dslr-") as folder:
         facts = measure(args, Path(folder))
@@ -183,17 +181,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--runtime", choices=list(PACKAGES), default="litert", help="default: %(default)s")
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--photo", type=Path, help="photo to enhance (default: a mosaic of the embedded sample)")
-    size.add_argument("--megapixels", type=float, help="size of the mosaic (default: 4032x3024 px)")
+    size.add_argument(
+        "--megapixels", type=real(0, 10_000, above=True), help="size of the mosaic (default: 4032x3024 px)"
+    )
     add(
         "--across",
-        type=int,
+        type=whole(1, 1000),
         nargs="+",
         default=list(TILES_ACROSS),
         metavar="N",
         help="tiles to try, so many to a row (default: %(default)s)",
     )
-    add("--threads", type=int, default=2, help="of the runtime (default: %(default)s)")
-    add("--runs", type=int, default=5, help="of the model; its peer runs once (default: %(default)s)")
+    add("--threads", type=whole(1, 1024), default=2, help="of the runtime (default: %(default)s)")
+    add("--runs", type=whole(1, 10_000), default=5, help="of the model; its peer runs once (default: %(default)s)")
     add("--out", type=Path, default=Path("benchmarks/results"), help="folder of the results (default: %(default)s)")
     return run(parser, cost, argv)
 

@@ -26,7 +26,7 @@ from benchmarks.studies.peers.entries import ONNX, RUNTIMES, Entry, Scene, artif
 from benchmarks.studies.peers.rounds import Timed, take_turns
 from conversion.artifact import Artifact
 from conversion.runtimes import from_layout
-from training.commandline import UserError, run
+from training.commandline import UserError, real, run, whole
 from training.enhancer import from_planes
 from training.files import write_text
 from training.quality import metrics
@@ -209,8 +209,6 @@ def markdown(facts: dict[str, Any]) -> str:
 
 
 def compare(args: argparse.Namespace) -> Path:
-    if min(args.threads, args.rounds, *args.peer_tiles) < 1 or not args.round_s > 0:
-        raise UserError("--threads, --rounds, --round-s and --peer-tiles must be positive")
     args.out.mkdir(parents=True, exist_ok=True)  # a path that cannot be written shows before the work
     with tempfile.TemporaryDirectory(prefix="pocket-dslr-") as folder:
         facts = measure(args, Path(folder))
@@ -231,11 +229,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="what they were made from (default: %(default)s)")  # fmt: skip
     add("--peer", default="runs/published/dped-iphone.safetensors", metavar="NAME_OR_PATH",
         help="what they are compared with (default: %(default)s)")  # fmt: skip
-    add("--peer-tiles", type=int, nargs="+", default=list(PEER_TILES_PX), metavar="PX", help="its tile sizes, of "
-        "which the faster counts (default: %(default)s)")  # fmt: skip
-    add("--threads", type=int, default=2, help="of each runtime (default: %(default)s)")
-    add("--rounds", type=int, default=15, help="that count (default: %(default)s)")
-    add("--round-s", type=float, default=0.3, metavar="S", help="least length of a turn (default: %(default)s)")
+    add("--peer-tiles", type=whole(1, 4096), nargs="+", default=list(PEER_TILES_PX), metavar="PX", help="its tile "
+        "sizes, of which the faster counts (default: %(default)s)")  # fmt: skip
+    add("--threads", type=whole(1, 1024), default=2, help="of each runtime (default: %(default)s)")
+    add("--rounds", type=whole(1, 10_000), default=15, help="that count (default: %(default)s)")
+    add(
+        "--round-s",
+        type=real(0, 3600, above=True),
+        default=0.3,
+        metavar="S",
+        help="least length of a turn (default: %(default)s)",
+    )
     add("--out", type=Path, default=Path("benchmarks/results"), metavar="FOLDER",
         help="folder of the results (default: %(default)s)")  # fmt: skip
     return run(parser, compare, argv)

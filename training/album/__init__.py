@@ -1,0 +1,1 @@
+"""Folders of photos: which files are inputs, where results go, and what is done already."""

@@ -1,0 +1,24 @@
+"""The released checkpoints that are installed, by name (standard library only)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+WEIGHTS_FOLDER = Path(__file__).parent
+
+
+def released() -> list[str]:
+    """Names of the releases that are installed."""
+    return sorted(path.stem for path in WEIGHTS_FOLDER.glob("*.safetensors"))
+
+
+def default_release() -> str:
+    """What scripts use when no checkpoint is named: the best release that is here. The wheel has pocket-clean only."""
+    return next((name for name in ("pocket-iphone", "pocket-clean") if name in released()), "runs/pocket")
+
+
+def release_file(name: str) -> Path | None:
+    """The file of a release; None if there is none of that name."""
+    path = WEIGHTS_FOLDER / f"{name}.safetensors"
+    return path if re.fullmatch(r"[a-z0-9][a-z0-9-]*", name) and path.is_file() else None
