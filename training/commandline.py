@@ -41,8 +41,9 @@ def run(parser: argparse.ArgumentParser, body: Callable[[argparse.Namespace], Pa
     with _lasting_streams():
         parser.add_argument("--verbose", action="store_true", help="show what other libraries say, too")
         args = parser.parse_args(argv)
+        verbose = vars(args).pop("verbose")  # not a setting of the work, which may be recorded
         threading.excepthook = _in_a_thread
-        _log_to_stderr(args.verbose)
+        _log_to_stderr(verbose)
         try:
             result = body(args)
         except UserError as error:
