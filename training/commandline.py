@@ -29,7 +29,17 @@ T = TypeVar("T")
 OWN_LOGGERS = ("pocket", "training", "conversion", "benchmarks", "android_demo", "__main__")
 LINE_EVERY_S = 10.0  # of progress, where there is no terminal
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the user's share of it, what a file may have
-REFUSED = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
+REFUSED = (
+    errno.EACCES,
+    errno.EROFS,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ELOOP,
+)
 log = logging.getLogger("pocket")
 
 
@@ -53,7 +63,7 @@ def run(parser: argparse.ArgumentParser, body: Callable[[argparse.Namespace], Pa
             if is_full(error):
                 where = printable(error.filename or "the disk")
                 return _fail(parser, f"{where}: no space left; free some or choose another --out")
-            if error.errno in REFUSED:
+            if error.errno in REFUSED and error.filename:
                 return _fail(parser, f"{printable(error.filename)}: {error.strerror}; choose a path that you can write "
                                      "to and read")  # fmt: skip
             raise
