@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from tqdm import tqdm
 
 from benchmarks.report import SCHEMA_VERSION, ArtifactFacts, Pictures, Protocol, Report, Target, Verdict
 from benchmarks.report.latency import summarize
 from benchmarks.report.measured import Conditions, Fidelity, Instructions, PhotoFidelity, Sustained, Timing, WholePhoto
 from benchmarks.report.verdict import judge
 from conversion.artifact import Artifact
-from training.commandline import UserError
+from training.commandline import UserError, each
 from training.files import locked, replacing
 from training.tiling import to_uint8
 
@@ -114,7 +113,7 @@ def bench(
     float_engine, tile_px = TorchEngine(reference.generator), manifest.tiling.tile_px
     references = [
         enhance_by(float_engine, from_samples(photo.phone), reference.generator, tile_px)
-        for photo in tqdm(photos, desc="float reference", unit="photo")
+        for photo in each(photos, "float reference")
     ]
     fidelity = compare(photos, measurement.outputs, references, floor_of(manifest.precision, manifest.io),
                        reference.sha256)  # fmt: skip

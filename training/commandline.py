@@ -16,19 +16,30 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+T = TypeVar("T")
 OWN_LOGGERS = ("pocket", "training", "conversion", "benchmarks", "android_demo", "__main__")
 LINE_EVERY_S = 10.0  # of progress, where there is no terminal
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the user's share of it, what a file may have
-REFUSED = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
+REFUSED = (
+    errno.EACCES,
+    errno.EROFS,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ELOOP,
+)
 log = logging.getLogger("pocket")
 
 
@@ -41,8 +52,9 @@ def run(parser: argparse.ArgumentParser, body: Callable[[argparse.Namespace], Pa
     with _lasting_streams():
         parser.add_argument("--verbose", action="store_true", help="show what other libraries say, too")
         args = parser.parse_args(argv)
+        verbose = vars(args).pop("verbose")  # not a setting of the work, which may be recorded
         threading.excepthook = _in_a_thread
-        _log_to_stderr(args.verbose)
+        _log_to_stderr(verbose)
         try:
             result = body(args)
         except UserError as error:
@@ -51,7 +63,7 @@ def run(parser: argparse.ArgumentParser, body: Callable[[argparse.Namespace], Pa
             if is_full(error):
                 where = printable(error.filename or "the disk")
                 return _fail(parser, f"{where}: no space left; free some or choose another --out")
-            if error.errno in REFUSED:
+            if error.errno in REFUSED and error.filename:
                 return _fail(parser, f"{printable(error.filename)}: {error.strerror}; choose a path that you can write "
                                      "to and read")  # fmt: skip
             raise
@@ -128,6 +140,17 @@ class Progress:
             self._said = time.monotonic()
             left_s = (self._said - self._started) * max(0.0, self.total / self.done - 1)
             log.info("%s: %.0f %%, about %.0f s left", self.label, 100 * self.done / self.total, left_s)
+
+
+def each(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
+    """The items, with a bar that says how many of `total` are done (default: as many as there are)."""
+    total = len(items) if total is None and isinstance(items, Sized) else total or 0
+    with Progress(total, what) as progress:
+        progress.show(f"{what}: 0 of {total}")
+        for number, item in enumerate(items, 1):
+            yield item
+            progress.show(f"{what}: {number} of {total}")
+            progress.advance()
 
 
 def count(number: int, one: str, many: str = "") -> str:

@@ -104,7 +104,7 @@ def tried(fault: str, cases: Iterable[Case], readers: queue.SimpleQueue[Readers]
             readers.put(reader)
 
     with ThreadPoolExecutor(jobs) as threads:
-        for case, outcome in tqdm(threads.map(one, cases), desc=fault, unit="case", mininterval=5):
+        for case, outcome in tqdm(threads.map(one, cases), desc=fault, unit="case", disable=None):
             kinds[outcome.kind] += 1
             worst_mb, worst_s = max(worst_mb, outcome.peak_mb), max(worst_s, outcome.cpu_s)
             if outcome.kind in BAD:

@@ -17,14 +17,13 @@ from typing import Any
 import cv2
 import numpy as np
 from joblib import Parallel, delayed
-from tqdm import tqdm
 
 from benchmarks.machine import tools
 from training.album.inputs import list_photos
 from training.alignment import known_view
 from training.alignment.aligned_pair import Record, Settings, align_pixels
 from training.alignment.homography import AlignmentError
-from training.commandline import run, whole
+from training.commandline import each, run, whole
 from training.files import write_text
 from training.photos import read_pixels
 
@@ -153,13 +152,13 @@ def measure(args: argparse.Namespace) -> Path:
     photos = [path for folder in args.photos for path in list_photos(folder).photos]
     work = Parallel(n_jobs=args.jobs, return_as="generator")
     todo = [(photos[seed % len(photos)], seed) for seed in range(args.cases)]
-    cases = list(tqdm(work(delayed(truth_case)(*one) for one in todo), "known", len(todo), unit="case"))
+    cases = list(each(work(delayed(truth_case)(*one) for one in todo), "known", len(todo)))
     random = np.random.default_rng(0)
     couples = [random.choice(len(photos), 2, replace=False) for _ in range(args.unrelated if len(photos) > 1 else 0)]
     strangers = list(
-        tqdm(work(delayed(unrelated_case)(photos[a], photos[b]) for a, b in couples), "unrelated", len(couples))
+        each(work(delayed(unrelated_case)(photos[a], photos[b]) for a, b in couples), "unrelated", len(couples))
     )
-    real = [real_case(folder) for folder in tqdm(args.real, desc="real", unit="pair")]
+    real = [real_case(folder) for folder in each(args.real, "real")]
     known = judge_truth(cases)
     refused = sum("refused" in case for case in strangers)
     bars = {

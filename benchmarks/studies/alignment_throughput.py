@@ -22,13 +22,12 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 from PIL import Image
-from tqdm import tqdm
 
 from benchmarks.machine import cores, cpu_model, tools
 from training.alignment import known_view
 from training.alignment.aligned_pair import Record, Settings, align_pair
 from training.alignment.pairing import Shots
-from training.commandline import UserError, run, whole
+from training.commandline import UserError, each, run, whole
 from training.files import write_text
 from training.photos import read_pixels
 
@@ -42,7 +41,7 @@ QUIET_LOAD = 0.3  # above, before the run, times are not of record
 def large_pairs(photos: Sequence[Path], count: int, folder: Path) -> list[Shots]:
     """Files of `count` pairs: each photo enlarged as the DSLR's, and the phone's at about its own size."""
     pairs = []
-    for number in tqdm(range(count), desc="large pairs", unit="pair"):
+    for number in each(range(count), "large pairs"):
         pixels = read_pixels(photos[number % len(photos)])
         side = [round(pixels.shape[at] * LARGE_SCALE) for at in (1, 0)]
         dslr = np.asarray(Image.fromarray(pixels).resize((side[0], side[1]), Image.Resampling.LANCZOS))

@@ -15,13 +15,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, get_args
 
-from tqdm import tqdm
-
 from benchmarks.figures import read_earlier
 from benchmarks.page.markdown import escape_markdown, markdown_table
 from conversion.artifact import Artifact, Delegation, Fidelity, Format, Manifest, Precision
 from conversion.fidelity import BORDER_STEP_MOST_LEVELS, COLOUR_SHIFT_MOST, Floor, below_floor, floor_of
-from training.commandline import run
+from training.commandline import each, run
 from training.files import write_text
 
 SIZE_BARS_KB: dict[Precision, float] = {"fp32": 600, "fp16": 300, "w8": 150, "dyn8": 150, "w8a8": 150}  # of Pocket
@@ -226,7 +224,7 @@ def in_order(rows: Iterable[Row]) -> list[Row]:
 
 
 def report(args: argparse.Namespace) -> Path:
-    loaded = [Artifact.load(folder).verify() for folder in tqdm(args.artifacts, desc="checksums", unit="artifact")]
+    loaded = [Artifact.load(folder).verify() for folder in each(args.artifacts, "checksums")]
     rows = [describe(artifact.manifest) for artifact in loaded]
     renewed = {row["checkpoint"] for row in rows}
     path = args.out / "artifacts.json"

@@ -21,12 +21,11 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from benchmarks.machine import cores, cpu_model, tools
 from training.album.inputs import list_photos
 from training.checkpoint import Checkpoint, default_release
-from training.commandline import UserError, real, run
+from training.commandline import UserError, each, real, run
 from training.data import simulated_phone
 from training.data.pairs import DSLR_FOLDER
 from training.data.simulated_phone import SimulatedPhone
@@ -61,7 +60,7 @@ def photograph(photos: Sequence[Path], folder: Path) -> None:
     """Both sides of each photo into folder/{other,canon}/N.png."""
     for side in (CAMERA, DSLR_FOLDER):
         (folder / side).mkdir(parents=True)
-    for number, path in enumerate(tqdm(photos, desc="simulated photos", unit="photo")):
+    for number, path in enumerate(each(photos, "simulated photos")):
         dslr = read_pixels(path)
         phone = simulated_phone.apply(dslr, draw_camera(number), number)
         for side, pixels in ((CAMERA, phone), (DSLR_FOLDER, dslr)):

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from training.checkpoint import Checkpoint
-from training.commandline import UserError, run, whole
+from training.commandline import UserError, each, run, whole
 from training.enhancer import Array, TorchEngine, from_planes, to_planes
 from training.enhancer.whole_photo import MOST_PX, Pixels, reduced
 from training.files import write_text
@@ -83,7 +82,7 @@ def thumbnail_statistics(args: argparse.Namespace) -> Path:
         raise UserError(f"{args.checkpoint}: takes no statistics of the photo; give a DPED or PPCN checkpoint")
     engine = TorchEngine(checkpoint.generator)
     rows: list[dict[str, Any]] = []
-    for name, full in tqdm(read_folder(args.photos).items(), desc="thumbnail statistics", unit="photo"):
+    for name, full in each(read_folder(args.photos).items(), "thumbnail statistics"):
         pixels, divisor = reduced(full)
         height, width = pixels.shape[:2]
         figures = study(engine, pixels, args.heights)

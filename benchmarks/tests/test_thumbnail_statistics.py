@@ -71,5 +71,3 @@ def test_a_generator_without_statistics_is_refused(
     given = [str(photos), "--checkpoint", str(checkpoint), "--out", str(tmp_path / "out")]
     assert thumbnail_statistics.main(given) == 1
     assert "DPED or PPCN" in capsys.readouterr().err
-    assert thumbnail_statistics.main([*given, "--heights", "0"]) == 1
-    assert "--heights" in capsys.readouterr().err

@@ -12,14 +12,13 @@ from statistics import median
 from typing import Any
 
 from PIL import Image
-from tqdm import tqdm
 
 from benchmarks.machine import time_runs
 from benchmarks.targets.host.timed_engine import Timed, tiling
 from conversion.artifact import Artifact, Manifest
 from conversion.runtimes import Array, open_artifact
 from training.checkpoint import Checkpoint, find
-from training.commandline import UserError
+from training.commandline import UserError, each
 from training.enhancer import Engine, enhance_photo, thumbnail_planes, to_planes
 from training.tiling import plan, read_tile, tile_px_for, to_uint8
 
@@ -73,7 +72,7 @@ class Contender:
         for parts, tile_px in sizes.items():
             if tile_px > min(photo.shape[:2]):
                 raise UserError(f"--across: the photo is below a tile of {tile_px} px; give more than {parts}")
-        for parts, tile_px in tqdm(sizes.items(), desc=f"{self.checkpoint.name}: tile sizes", unit="size"):
+        for parts, tile_px in each(sizes.items(), f"{self.checkpoint.name}: tile sizes"):
             artifacts[parts] = convert(name_or_path, tile_px, photo, runtime, folder / str(parts))
             self.trials.append(try_tiles(artifacts[parts], photo, parts, threads))
         self.best = min(self.trials, key=lambda trial: trial.all_tiles_s)

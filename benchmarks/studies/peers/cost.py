@@ -19,13 +19,12 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from benchmarks.machine import cores, cpu_model, time_runs, tools
 from benchmarks.studies.peers.contender import Contender
 from benchmarks.studies.peers.peak_memory import enhance_peak_mb
 from benchmarks.targets.host.mosaic import PHOTO_PX, encode, mosaic
-from training.commandline import real, run, whole
+from training.commandline import each, real, run, whole
 from training.files import write_text
 from training.photos import from_samples, read_pixels
 from training.tiling import to_uint8
@@ -56,10 +55,8 @@ def compare(args: argparse.Namespace, path: Path, folder: Path) -> dict[str, Any
     model = Contender(args.model, photo, args.across, args.runtime, args.threads, folder / "model")
     peer = Contender(args.peer, photo, args.across, args.runtime, args.threads, folder / "peer")
     before = math.ceil(args.runs / 2)
-    with tqdm(total=args.runs + 1, desc="whole photos", unit="photo") as bar:
-        for contender in [*before * [model], peer, *(args.runs - before) * [model]]:
-            contender.enhance(photo)
-            bar.update()
+    for contender in each([*before * [model], peer, *(args.runs - before) * [model]], "whole photos"):
+        contender.enhance(photo)
     a, b = model.facts(), peer.facts()
     return {
         "photo": {"height_px": height, "width_px": width, "megapixels": height * width / 1e6},

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from benchmarks.machine import cores, cpu_model, tools
 from benchmarks.page.markdown import escape_markdown, markdown_table
@@ -26,7 +25,7 @@ from benchmarks.studies.peers.entries import ONNX, RUNTIMES, Entry, Scene, artif
 from benchmarks.studies.peers.rounds import Timed, take_turns
 from conversion.artifact import Artifact
 from conversion.runtimes import from_layout
-from training.commandline import UserError, real, run, whole
+from training.commandline import UserError, each, real, run, whole
 from training.enhancer import from_planes
 from training.files import write_text
 from training.quality import metrics
@@ -50,7 +49,7 @@ def find_entries(args: argparse.Namespace, folder: Path) -> list[Entry]:
     peer = Scene(args.peer)
     runtimes = sorted({entry.runtime for entry in timed})
     wanted = [(tile_px, runtime) for runtime in runtimes for tile_px in args.peer_tiles]
-    bar = tqdm(wanted, desc=f"converting {peer.checkpoint.name}", unit="artifact")
+    bar = each(wanted, f"converting {peer.checkpoint.name}")
     peers = [peer_entry(args.peer, peer, tile_px, runtime, folder) for tile_px, runtime in bar]
     return [*artifacts, *floats, *peers]
 

@@ -15,11 +15,10 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from benchmarks.report.latency import summarize
 from benchmarks.studies.peers.tile_process import Tensor
-from training.commandline import UserError
+from training.commandline import UserError, each
 
 
 class CandidateError(UserError):
@@ -129,7 +128,7 @@ def take_turns(
     results: dict[int, Timed | str] = {}
     with ExitStack() as stack:
         running: dict[int, tuple[TileProcess, float]] = {}
-        for at, candidate in enumerate(tqdm(candidates, desc="loading", unit="candidate")):
+        for at, candidate in enumerate(each(candidates, "loading")):
             process = stack.enter_context(TileProcess(candidate, threads, folder / str(at)))
             try:
                 running[at] = process, process.answer()["baseline_mb"]
@@ -138,7 +137,7 @@ def take_turns(
                     raise
                 results[at] = str(error)
         answers: dict[int, list[dict[str, Any]]] = {at: [] for at in running}
-        for _ in tqdm(range(rounds + 1), desc="rounds", unit="round"):
+        for _ in each(range(rounds + 1), "rounds"):
             for at, (process, _) in running.items():
                 answers[at].append(process.round(round_s))
     for at, (process, baseline_mb) in running.items():

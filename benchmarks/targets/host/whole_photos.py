@@ -11,12 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from tqdm import tqdm
-
 from benchmarks.report.measured import WholePhoto
 from benchmarks.targets.host.mosaic import PHOTO_PX, encode, mosaic
 from conversion.artifact import Artifact
-from training.commandline import UserError
+from training.commandline import UserError, each
 from training.photos import PHOTO_SUFFIXES
 
 PHOTO_MP = 12.0  # what PHOTO_PX is called
@@ -67,7 +65,7 @@ def measure_whole_photos(
     """
     return tuple(
         measure_one(artifact, path, is_mosaic, threads, compute_unit)
-        for path, is_mosaic in tqdm(photos, desc=f"{artifact.manifest.name}: whole photos", unit="photo")
+        for path, is_mosaic in each(photos, f"{artifact.manifest.name}: whole photos")
     )
 
 
