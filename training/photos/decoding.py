@@ -21,8 +21,8 @@ import pyvips
 from PIL import Image
 
 from training.commandline import FULL, UserError, printable
-from training.photos import tiff
 from training.photos.colour import to_srgb
+from training.photos.containers import tiff
 from training.photos.formats import RAW, RAW_SUFFIXES, Refusal
 from training.photos.header import Header, read_header
 from training.photos.metadata import clean_exif

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.photos.tiff import Directory
+from training.photos.containers.tiff import Directory
 
 PHOTO_SUFFIXES = {
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".tif", ".tiff", ".webp", ".bmp", ".avif", ".heic", ".heif",

@@ -13,9 +13,8 @@ from typing import Any, BinaryIO
 
 from PIL import ExifTags, Image
 
-from training.photos import tiff
 from training.photos.colour import ColourTags
-from training.photos.containers import heif_colour_codes, png_chunks
+from training.photos.containers import heif, png, tiff
 from training.photos.formats import Refusal, refuse_by_beginning, refuse_raw_tiff
 from training.photos.metadata import GAIN_MAP_MARKS, INTEROPERABILITY_INDEX, IPTC_BLOCK, lost_metadata
 
@@ -68,8 +67,8 @@ def _of_others(file: BinaryIO, content: mmap) -> Header:
     space, index = _exif_colour(exif)
     tags = ColourTags(
         profile=(picture.info["icc_profile"] or b"") if "icc_profile" in picture.info else None,
-        png=png_chunks(content, {b"cICP", b"sRGB", b"gAMA", b"cHRM"}) if kind == "PNG" else None,
-        heif_codes=heif_colour_codes(content) if kind in UPRIGHT_FORMATS else None,
+        png=png.chunks_before_pixels(content, {b"cICP", b"sRGB", b"gAMA", b"cHRM"}) if kind == "PNG" else None,
+        heif_codes=heif.colour_codes(content) if kind in UPRIGHT_FORMATS else None,
         exif_space=space,
         interoperability=index,
     )

@@ -1,33 +1,15 @@
-"""Parts of PNG and of HEIC and AVIF files that say something about colours, read where the standards put them."""
+"""Boxes of HEIC and AVIF files that say what the numbers of the primary picture mean."""
 
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterator
 from mmap import mmap
 
 MAX_BOX_BYTES = 1 << 24  # those of phones that say something about a photo have a few KB
-PNG_HEADER_BYTES = 8
 
 
-def png_chunks(content: mmap | bytes, names: set[bytes]) -> dict[bytes, bytes]:
-    """Bodies of the whole chunks of these names before the pixels (W3C PNG 3, 5.6), the first of each name."""
-    chunks: dict[bytes, bytes] = {}
-    place = PNG_HEADER_BYTES
-    while place + 12 <= len(content):
-        length, name = struct.unpack_from(">I4s", content, place)
-        if name == b"IDAT":
-            break
-        if name in names and name not in chunks:
-            body = bytes(content[place + 8 : place + 8 + length])
-            if content[place + 8 + length : place + 12 + length] == struct.pack(">I", zlib.crc32(name + body)):
-                chunks[name] = body
-        place += 12 + length
-    return chunks
-
-
-def heif_colour_codes(content: mmap | bytes) -> tuple[int, int] | None:
+def colour_codes(content: mmap | bytes) -> tuple[int, int] | None:
     """(primaries, transfer) of ITU-T H.273 from the property "colr" of the primary picture (ISO/IEC 23008-12, 6.5.5).
 
     None where it has none of the kind "nclx", or where the boxes are broken.
