@@ -1,33 +1,38 @@
 """Open a photo file, whatever it holds, as upright sRGB samples that stream. The one decoding path of this project.
 
-Pillow reads the header (which format, EXIF, colour profile, how many pictures) and libvips the pixels, in strips.
-Formats that libvips does not know, HEIC among them, are decoded in memory by Pillow's decoders and go the same way.
+`header` says what stands around the pixels, and libvips decodes them in strips. What libvips does not know, HEIC among
+it, is decoded in memory by Pillow's decoders and goes the same way.
 """
 
 from __future__ import annotations
 
-import io
 import logging
 import mmap
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pillow_heif
 import pyvips
-from PIL import ExifTags, Image, ImageCms
+from PIL import Image
 
 from training.commandline import FULL, UserError, printable
+from training.photos.colour import to_srgb
+from training.photos.containers import tiff
+from training.photos.formats import RAW, RAW_SUFFIXES, Refusal
+from training.photos.header import Header, read_header
+from training.photos.metadata import clean_exif
 from training.photos.raster import Raster, Samples
 from training.tiling import STRIP_ROWS
 
 T = TypeVar("T")
-MAX_PIXELS = 200_000_000  # decoding one to a file takes 0.6 GB of disk, to an array in float 2.4 GB of memory
+# The largest sensors of phones have 16,384 x 12,288. Decoding this many to a file takes 0.8 GB of disk, to an array in
+# float 3.2 GB of memory.
+MAX_PIXELS = 16384 * 16384
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses twice this number before it decodes anything
 pillow_heif.register_heif_opener()
 pyvips.cache_set_max(0)  # the cache would keep files open, and show them as they were before they were replaced
@@ -43,23 +48,7 @@ LOADERS = {
     "GIF": "gifload_source",
     "AVIF": "heifload_source",
 }
-UPRIGHT_FORMATS = ("HEIF", "AVIF")  # their decoders turn the picture, and EXIF has no say (ISO/IEC 23008-12)
-HOW_COLOUR_IS_SAID = 262  # the tag PhotometricInterpretation of TIFF 6.0, and its values that libvips takes for RGB:
-YCBCR, CIELAB, ICCLAB = 6, 8, 9
-# What a TIFF says about the scene and not about its own strips: kept as EXIF.
-DESCRIPTIVE_TAGS = {270, 271, 272, 305, 306, 315, 33432, ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo}
-# How descriptions begin; others, such as the linear "sRGB-elle-V2-g10", are converted. libvips writes plain "sRGB".
-SRGB_NAMES = ("sRGB IEC61966", "sRGB built-in")
-UNUSABLE_PROFILE = "colour profile unusable: taken as sRGB"
-GAIN_MAP_DROPPED = "HDR gain map dropped: the result is standard range"
-GAIN_MAP_MARKS = (
-    b"http://ns.adobe.com/hdr-gain-map/1.0/",  # Ultra HDR
-    b"urn:iso:std:iso:ts:21496:-1",
-    b"urn:com:apple:photo:2020:aux:hdrgainmap",
-    b"HDRGainMapVersion",
-)
-# Colour said by code numbers instead of a profile (ITU-T H.273).
-SRGB_PRIMARIES, UNSAID, DISPLAY_P3_PRIMARIES, PQ, HLG = 1, 2, 12, 16, 18
+TIFF_CODECS = {1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946}  # that libvips brings; Pillow brings others, Zstandard among them
 
 
 class PhotoError(UserError):
@@ -116,8 +105,8 @@ class OpenPhoto:
         for top in range(0, height, STRIP_ROWS):
             rows = min(STRIP_ROWS, height - top)
             strip = np.frombuffer(region.fetch(0, top, width, rows), self.dtype).reshape(rows, width, bands)
-            at = top if self.orientation in (1, 2, 5, 8) else height - top - rows
-            yield *((at, 0) if self.orientation <= 4 else (0, at)), upright(strip, self.orientation)
+            start = top if self.orientation in (1, 2, 5, 8) else height - top - rows
+            yield *((start, 0) if self.orientation <= 4 else (0, start)), upright(strip, self.orientation)
 
 
 def upright(samples: Samples, orientation: int) -> Samples:
@@ -135,174 +124,128 @@ def upright(samples: Samples, orientation: int) -> Samples:
 
 
 def decode(path: Path, draw: Callable[[OpenPhoto], T]) -> T:
-    """What `draw` makes of the first picture of a file. It may be called twice.
+    """What `draw` makes of the photo in a file. It may be called twice.
+
+    Of several pictures the photo is the one that the format calls the primary one or that stands first; of the pages of
+    a TIFF the largest that is neither a reduced version nor a mask.
 
     Raises:
-        PhotoError: absent, broken, truncated, not a photo, or above MAX_PIXELS.
+        PhotoError: absent, not to be read, broken, truncated, not a photo, camera raw, or above MAX_PIXELS.
+        OSError: `draw` has filled the disk.
     """
+    name = printable(path)
     try:
-        with warnings.catch_warnings(), path.open("rb") as head, path.open("rb") as body:
-            warnings.simplefilter("ignore")  # about broken metadata, on which the pixels do not depend
-            with Image.open(head) as header:
-                if header.width * header.height > MAX_PIXELS:
-                    raise Image.DecompressionBombError
-                try:
-                    return draw(_open(header, body, fail_on="warning"))
-                except pyvips.Error as error:
-                    # Stray bytes in a JPEG and checksums of a PNG are forgiven; missing data would come out grey.
-                    if header.format not in ("JPEG", "MPO", "PNG") or "premature end" in str(error):
-                        raise
-                    return draw(_open(header, body, fail_on="truncated"))
-    except Image.DecompressionBombError as error:
-        raise PhotoError(f"{printable(path)}: above {MAX_PIXELS // 10**6} megapixels; make it smaller first") from error
+        file = path.open("rb")
     except FileNotFoundError as error:
-        raise PhotoError(f"{printable(path)}: no such file") from error
+        raise PhotoError(f"{name}: no such file") from error
+    except PermissionError as error:
+        raise PhotoError(f"{name}: cannot be read: permission denied; give yourself the right to read it") from error
+    except (OSError, ValueError) as error:  # a folder, a name that is too long or that no file can have
+        reason = getattr(error, "strerror", None) or str(error)
+        raise PhotoError(f"{name}: cannot be opened ({reason}); give the path of a photo") from error
+    try:
+        with warnings.catch_warnings(), file:
+            warnings.simplefilter("ignore")  # about broken metadata, on which the pixels do not depend
+            return _drawn(file, draw)
+    except Image.DecompressionBombError as error:
+        raise PhotoError(f"{name}: above {MAX_PIXELS // 10**6} megapixels; make it smaller first") from error
+    except Refusal as error:
+        raise PhotoError(f"{name}: {error}") from error
     except Exception as error:  # decoders raise anything at all on a broken file
         if isinstance(error, OSError) and error.errno in FULL:
             raise  # `draw` has filled the disk
-        reason = printable(" ".join(str(error).split())).partition(" <_io")[0] or type(error).__name__
-        remedy = "export it as JPEG" if path.suffix.lower() == ".dng" else "replace or remove it"
-        raise PhotoError(f"{printable(path)}: not a photo that can be decoded ({reason}); {remedy}") from error
+        if path.suffix.lower() in RAW_SUFFIXES:
+            raise PhotoError(f"{name}: {RAW}") from error
+        # libvips says the same for each strip, one a line.
+        lines = dict.fromkeys(" ".join(line.split()) for line in str(error).splitlines())
+        reason = printable("; ".join(filter(None, lines))).partition(" <_io")[0] or type(error).__name__
+        raise PhotoError(f"{name}: not a photo that can be decoded ({reason}); replace or remove it") from error
 
 
-def _open(header: Image.Image, body: BinaryIO, fail_on: str) -> OpenPhoto:
-    notes: list[str] = []
-    coded = None
-    with mmap.mmap(body.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        if any(content.find(mark) >= 0 for mark in GAIN_MAP_MARKS):
-            notes.append(GAIN_MAP_DROPPED)
-        elif header.format == "MPO":
-            notes.append("only the first picture of the file kept, a second view dropped")
-        elif getattr(header, "is_animated", False):
-            notes.append("only the first picture of the file kept")
-        if header.format in (*UPRIGHT_FORMATS, "PNG"):
-            coded = _coded_colour(content)
-    orientation = 1 if header.format in UPRIGHT_FORMATS else header.getexif().get(ExifTags.Base.Orientation, 1)
-    orientation = orientation if orientation in range(1, 9) else 1
-    profile = header.info.get("icc_profile") or b""
-    exif = _exif(header, turned=orientation >= 5, notes=notes)
-    image = _to_srgb(_load(header, body, fail_on), header.has_transparency_data, profile, coded, notes)
-    return OpenPhoto(image, orientation, exif, tuple(notes))
+def _drawn(file: BinaryIO, draw: Callable[[OpenPhoto], T]) -> T:
+    if not file.seek(0, 2):
+        raise ValueError("an empty file")
+    file.seek(0)
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        header = read_header(file, content)
+    width, height = header.size
+    if width * height > MAX_PIXELS:
+        raise Image.DecompressionBombError
+    try:
+        return draw(_open(header, file, fail_on="warning"))
+    except pyvips.Error as error:
+        # Stray bytes in a JPEG and checksums of a PNG are forgiven; missing data would come out grey.
+        if header.format not in ("JPEG", "MPO", "PNG") or "premature end" in str(error):
+            raise
+        return draw(_open(header, file, fail_on="truncated"))
 
 
-def _load(header: Image.Image, body: BinaryIO, fail_on: str) -> pyvips.Image:
-    """The pixels as the file has them, or as Pillow's decoders make them of formats that libvips does not know."""
-    photometric = getattr(header, "tag_v2", {}).get(HOW_COLOUR_IS_SAID)
-    if photometric in (CIELAB, ICCLAB):
-        raise ValueError("its colours are CIE Lab: export it as RGB")
-    if header.format in LOADERS and photometric != YCBCR:
-        body.seek(0)
-        source = pyvips.Source.new_from_descriptor(body.fileno())
-        return pyvips.Operation.call(LOADERS[header.format], source, access="sequential", fail_on=fail_on)
+def _open(header: Header, file: BinaryIO, fail_on: str) -> OpenPhoto:
+    notes = list(header.notes)
+    turned = header.orientation >= 5
+    exif = clean_exif(header.exif, header.size[::-1] if turned else header.size, header.page is not None, notes)
+    image = _load(header, file, fail_on)
+    colour_bands, alpha_band = _bands(header, image)
+    return OpenPhoto(
+        to_srgb(image, colour_bands, alpha_band, header.tags, notes), header.orientation, exif, tuple(notes)
+    )
+
+
+def _bands(header: Header, image: pyvips.Image) -> tuple[int | None, int | None]:
+    """How many of the first bands are colour (None: the image says it), and which one is alpha."""
+    page, picture = header.page, header.picture
+    if page and page.photometric not in (tiff.PALETTE, tiff.YCBCR) and image.bands == page.number_of(tiff.SAMPLES, 1):
+        return page.colour_samples, page.alpha_sample
+    has_alpha = page.alpha_sample is not None if page else picture is not None and picture.has_transparency_data
+    return None, image.bands - 1 if has_alpha and image.bands in (2, 4, 5) else None
+
+
+def _load(header: Header, file: BinaryIO, fail_on: str) -> pyvips.Image:
+    """The pixels as the file has them, or as Pillow's decoders make them of what libvips does not know."""
+    file.seek(0)
+    page = header.page
+    if page and (page.photometric == tiff.YCBCR or page.compression not in TIFF_CODECS):
+        return _by_pillow(_tiff_by_pillow(file, page, header.notes), "TIFF")
+    if header.format in LOADERS:
+        options = {"page": page.number} if page else {}
+        source = pyvips.Source.new_from_descriptor(file.fileno())
+        return pyvips.Operation.call(LOADERS[header.format], source, access="sequential", fail_on=fail_on, **options)
     if header.format == "HEIF":
-        body.seek(0)
-        samples = np.asarray(pillow_heif.open_heif(body, convert_hdr_to_8bit=False))
-    elif header.mode == "CMYK":
-        return pyvips.Image.new_from_array(np.asarray(header)).copy(interpretation="cmyk")
-    elif header.mode in ("F", "I") or header.mode.startswith("I;"):
-        raise ValueError(f"samples of this kind ({header.mode}) are not known in {header.format}: export 8 bits")
-    else:
-        samples = np.asarray(header.convert("RGBA" if header.has_transparency_data else "RGB"))
-    colours = "rgb16" if samples.dtype == np.uint16 else "srgb"
-    greys = "grey16" if samples.dtype == np.uint16 else "b-w"
-    is_grey = samples.ndim == 2 or samples.shape[2] < 3
-    return pyvips.Image.new_from_array(samples).copy(interpretation=greys if is_grey else colours)
+        return _image(np.asarray(pillow_heif.open_heif(file, convert_hdr_to_8bit=False)))
+    assert header.picture
+    return _by_pillow(header.picture, header.format)
 
 
-def _to_srgb(
-    image: pyvips.Image, has_alpha: bool, profile: bytes, coded: tuple[int, int] | None, notes: list[str]
-) -> pyvips.Image:
-    if image.format not in ("uchar", "ushort"):
-        raise ValueError(f"{image.format} samples have no agreed range: export 8 or 16 bits")
-    alpha = image[image.bands - 1] if has_alpha and image.bands in (2, 4, 5) else None
-    space = {1: "GRAY", 2: "GRAY"}.get(image.bands, "CMYK" if image.interpretation == "cmyk" else "RGB")
-    colour = image.extract_band(0, n={"GRAY": 1, "RGB": 3, "CMYK": 4}[space])
-    if space == "GRAY" and _space_of(profile) == "RGB":
-        space = "RGB"
-        colour = colour.bandjoin([colour, colour])
-    deep = colour.format == "ushort"
-    names = {"GRAY": ("b-w", "grey16"), "RGB": ("srgb", "rgb16"), "CMYK": ("cmyk", "cmyk")}
-    colour = colour.copy(interpretation=names[space][deep])
-
-    transform: dict[str, Any] = {}
-    if profile:
-        if not _is_usable(profile, space):
-            notes.append(UNUSABLE_PROFILE)
-        elif not _is_srgb(profile):
-            colour.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
-            transform = {"embedded": True}
-    elif coded and {PQ, HLG} & {coded[1]}:
-        raise ValueError("its brightness is coded for HDR screens (PQ or HLG): export it in standard range")
-    elif coded and coded[0] == DISPLAY_P3_PRIMARIES:
-        transform = {"input_profile": "p3"}
-    elif coded and coded[0] not in (SRGB_PRIMARIES, UNSAID):
-        notes.append(f"colour primaries of kind {coded[0]} unknown: taken as sRGB")
-    if space == "CMYK" and not transform:
-        notes.append("CMYK without a usable colour profile: taken as common offset print")
-        transform = {"input_profile": "cmyk"}
-    if transform:
-        how = {"intent": "relative", "black_point_compensation": True}
-        if deep:
-            # By way of floating point: lcms2 makes 16-bit transforms into tables, up to 0.04 off at 33 steps a side.
-            between = colour.icc_import(pcs="xyz" if space == "GRAY" else "lab", **how, **transform)
-            colour = between.icc_export(output_profile="srgb", depth=16, **how)
-        else:
-            colour = colour.icc_transform("srgb", **how, **transform)
-    if colour.bands == 1:
-        colour = colour.bandjoin([colour, colour])
-    colour = colour.copy(interpretation=names["RGB"][deep])
-    return colour if alpha is None else colour.bandjoin(alpha)
-
-
-def _space_of(profile: bytes) -> str:
-    """ "RGB", "GRAY", "CMYK" and so on, as the header says (ICC.1:2022, 7.2.8)."""
-    return profile[16:20].decode("ascii", "replace").strip()
-
-
-@lru_cache(maxsize=16)
-def _is_usable(profile: bytes, space: str) -> bool:
-    """libvips silently takes another profile in place of a broken one; this says beforehand."""
+def _tiff_by_pillow(file: BinaryIO, page: tiff.Directory, notes: list[str]) -> Image.Image:
     try:
-        parsed = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        mode = {"GRAY": "L"}.get(space, space)
-        ImageCms.buildTransform(parsed, ImageCms.createProfile("sRGB"), mode, "RGB")
-    except (ValueError, OSError, ImageCms.PyCMSError):
-        return False
-    return _space_of(profile) == space
+        picture = Image.open(file, formats=["TIFF"])
+        picture.seek(page.number)
+        picture.load()
+    except Exception as error:
+        if page.compression in TIFF_CODECS:
+            raise
+        raise Refusal(
+            f"compressed in a way that is not read here (TIFF code {page.compression}): save it with Deflate or LZW"
+        ) from error
+    if max(page.numbers(tiff.BITS), default=1) > 8 and not picture.mode.startswith("I;16"):
+        raise Refusal(
+            f"16 bits compressed in a way that is not read here (TIFF code {page.compression}): save it with Deflate"
+        )
+    return picture
 
 
-@lru_cache(maxsize=16)
-def _is_srgb(profile: bytes) -> bool:
-    description = ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.profile_description or ""
-    return description.strip() == "sRGB" or description.strip().startswith(SRGB_NAMES)
+def _by_pillow(picture: Image.Image, kind: str) -> pyvips.Image:
+    if picture.mode == "CMYK":
+        return pyvips.Image.new_from_array(np.asarray(picture)).copy(interpretation="cmyk")
+    if picture.mode.startswith("I;16"):
+        return _image(np.asarray(picture).astype(np.uint16))
+    if picture.mode in ("F", "I"):
+        raise Refusal(f"samples of this kind ({picture.mode}) are not known in {kind}: export 8 bits")
+    return _image(np.asarray(picture.convert("RGBA" if picture.has_transparency_data else "RGB")))
 
 
-def _coded_colour(content: mmap.mmap) -> tuple[int, int] | None:
-    """(primaries, transfer curve) from the box "colr" of HEIC and AVIF, or the chunk cICP of PNG."""
-    for mark, width in ((b"colrnclx", 2), (b"\0\0\0\4cICP", 1)):
-        at = content.find(mark, 0, 65536)
-        if at >= 0:
-            codes = content[at + len(mark) : at + len(mark) + 2 * width]
-            return int.from_bytes(codes[:width], "big"), int.from_bytes(codes[width:], "big")
-    return None
-
-
-def _exif(header: Image.Image, turned: bool, notes: list[str]) -> bytes:
-    try:
-        exif = header.getexif()
-        if header.format == "TIFF":
-            for tag in set(exif) - DESCRIPTIVE_TAGS:
-                del exif[tag]
-        details = exif.get_ifd(ExifTags.IFD.Exif)
-        if not exif and not details:
-            return b""
-        exif[ExifTags.Base.Orientation] = 1
-        if ExifTags.Base.ExifImageWidth in details:
-            width, height = header.size[::-1] if turned else header.size
-            details[ExifTags.Base.ExifImageWidth], details[ExifTags.Base.ExifImageHeight] = width, height
-        if ExifTags.Base.ColorSpace in details:
-            details[ExifTags.Base.ColorSpace] = 1  # sRGB
-        return exif.tobytes()
-    except Exception:  # as with pixels: broken metadata raises anything
-        notes.append("broken EXIF dropped")
-        return b""
+def _image(samples: Samples) -> pyvips.Image:
+    """Of [H, W] or [H, W, C], uint8 or uint16."""
+    is_grey, is_deep = samples.ndim == 2 or samples.shape[2] < 3, samples.dtype == np.uint16
+    shallow_name, deep_name = ("b-w", "grey16") if is_grey else ("srgb", "rgb16")
+    return pyvips.Image.new_from_array(samples).copy(interpretation=deep_name if is_deep else shallow_name)

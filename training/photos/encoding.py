@@ -13,11 +13,12 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 import pyvips
-from PIL import ExifTags, Image, TiffImagePlugin
+from PIL import ExifTags, TiffImagePlugin
 
 from training.commandline import printable
 from training.files import replacing
-from training.photos.decoding import DESCRIPTIVE_TAGS, PhotoError
+from training.photos.decoding import PhotoError
+from training.photos.metadata import DESCRIPTIVE_TAGS, parsed_exif, shortened_exif
 from training.photos.raster import Raster, Samples
 
 JPEG_QUALITY = 95
@@ -30,12 +31,16 @@ log = logging.getLogger(__name__)
 def write_samples(path: Path, samples: Samples | Raster, exif: bytes, quality: int = JPEG_QUALITY) -> None:
     """Encode sRGB samples [H, W, 3], or 4 with alpha, uint8 or uint16, `fitting` for the extension of `path`.
 
-    EXIF that is too long for JPEG is left out with a warning. quality: of JPEG, 1 to 100.
+    The longest entries of EXIF that is too long for JPEG are left out with a warning, and so is EXIF that is broken.
+
+    Args:
+        quality: of JPEG, 1 to 100.
 
     Raises:
         PhotoError: another extension, or the file cannot be written.
     """
     encode = encoder(path)
+    exif = _fitting_exif(path, exif)
     try:
         image = _image(samples)
         # In a second thread, so that this one still hears Ctrl-C and can then stop libvips.
@@ -74,6 +79,20 @@ def fitting(path: Path, channels: int, dtype: npt.DTypeLike) -> tuple[int, npt.D
     return 3, np.uint8
 
 
+def _fitting_exif(path: Path, exif: bytes) -> bytes:
+    try:
+        if not exif or encoder(path) is not _encode_jpeg or len(exif) <= JPEG_EXIF_BYTES:
+            parsed_exif(exif)
+            return exif
+        exif, dropped = shortened_exif(exif, JPEG_EXIF_BYTES)
+        names = ", ".join(dropped)
+        log.warning("%s: JPEG holds no EXIF above %d bytes: %s left out", printable(path), JPEG_EXIF_BYTES, names)
+        return exif
+    except ValueError:
+        log.warning("%s: broken EXIF left out", printable(path))
+        return b""
+
+
 def _image(samples: Samples | Raster) -> pyvips.Image:
     if isinstance(samples, Raster):
         image = pyvips.Image.tiffload(str(samples.path), access="sequential")
@@ -83,9 +102,6 @@ def _image(samples: Samples | Raster) -> pyvips.Image:
 
 
 def _encode_jpeg(file: BinaryIO, image: pyvips.Image, exif: bytes, quality: int) -> None:
-    if len(exif) > JPEG_EXIF_BYTES:
-        log.warning("JPEG holds no EXIF above %d bytes: left out", JPEG_EXIF_BYTES)
-        exif = b""
     target = pyvips.Target.new_to_descriptor(file.fileno())
     _with_exif(image, exif).jpegsave_target(target, Q=quality, subsample_mode="off", profile="srgb", keep=_keep(exif))
 
@@ -111,7 +127,7 @@ def _with_exif(image: pyvips.Image, exif: bytes) -> pyvips.Image:
     """libvips puts the resolution of the image into the EXIF that it writes, so it must know the one that is there."""
     if not exif:
         return image
-    parsed = _parsed(exif)
+    parsed = parsed_exif(exif)
     unit_mm = 10 if parsed.get(ExifTags.Base.ResolutionUnit) == CENTIMETRES else MM_PER_INCH
     said = (float(parsed.get(tag, 0)) for tag in (ExifTags.Base.XResolution, ExifTags.Base.YResolution))
     x, y = (value if 0 < value < math.inf else PX_PER_INCH for value in said)  # 0 / 0 is seen in files
@@ -129,7 +145,7 @@ def _add_exif_to_tiff(file: BinaryIO, exif: bytes) -> None:
     (count,) = struct.unpack(order + "H", file.read(2))
     old = file.read(12 * count)
 
-    parsed = _parsed(exif)
+    parsed = parsed_exif(exif)
     added = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"MM" if order == ">" else b"II")
     for tag in DESCRIPTIVE_TAGS & set(parsed):
         is_directory = tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
@@ -147,12 +163,6 @@ def _add_exif_to_tiff(file: BinaryIO, exif: bytes) -> None:
     file.seek(4)
     file.write(struct.pack(order + "I", at))
     file.flush()
-
-
-def _parsed(exif: bytes) -> Image.Exif:
-    parsed = Image.Exif()
-    parsed.load(exif)
-    return parsed
 
 
 Encoder = Callable[[BinaryIO, pyvips.Image, bytes, int], None]

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from training.commandline import printable
 from training.photos.decoding import OpenPhoto, PhotoError, decode
 from training.photos.encoding import ENCODERS, fitting, write_samples
+from training.photos.formats import PHOTO_SUFFIXES
 from training.photos.raster import Samples
 from training.tiling import to_uint8
 
@@ -25,7 +26,6 @@ __all__ = [
     "read_photo", "read_pixels", "to_samples", "write_photo",
 ]  # fmt: skip
 Pixels = npt.NDArray[np.uint8]
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif"}
 log = logging.getLogger(__name__)
 
 

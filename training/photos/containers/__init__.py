@@ -1,0 +1,1 @@
+"""What the containers of photos say beside the pixels: directories of TIFF, chunks of PNG, boxes of HEIC and AVIF."""
