@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
-ERROR_AMPLIFICATION = 32  # one for all artifacts, so that maps compare; 8 grey levels of error are white
+ERROR_WHITE_PERCENTILE = 99.9  # of the errors of a picture: this one and those above are shown white
+MAX_AMPLIFICATION = 1 << 20
 
 
 class BenchError(UserError):
@@ -222,11 +223,13 @@ def timing(measurement: Measurement, kept_px: int) -> Timing | None:
 
 def write_pictures(folder: Path, stem: str, photo: Photo, output: Array, reference: Array) -> Pictures:
     """PNG files `<stem>-<role>.png` below `folder`."""
+    error = np.abs(output - reference)
+    amplification = error_amplification(error)
     shown = {
         "before": photo.phone,
         "after": to_uint8(output),
         "reference": to_uint8(reference),
-        "error_map": to_uint8(np.abs(output - reference) * ERROR_AMPLIFICATION),
+        "error_map": to_uint8(error * amplification),
     }
     if photo.dslr is not None:
         shown["dslr"] = photo.dslr
@@ -235,4 +238,10 @@ def write_pictures(folder: Path, stem: str, photo: Photo, output: Array, referen
         with replacing(folder / paths[role]) as temporary:
             Image.fromarray(pixels).save(temporary, "PNG")
     return Pictures(photo.name, paths["before"], paths["after"], paths["reference"], paths["error_map"],
-                    ERROR_AMPLIFICATION, paths.get("dslr"))  # fmt: skip
+                    amplification, paths.get("dslr"))  # fmt: skip
+
+
+def error_amplification(error: Array) -> int:
+    """What shows the errors of a picture best: the power of two that brings the largest ones near white."""
+    largest = float(np.percentile(error, ERROR_WHITE_PERCENTILE))
+    return 1 << int(np.clip(np.floor(np.log2(1 / largest)), 0, 20)) if largest > 0 else MAX_AMPLIFICATION

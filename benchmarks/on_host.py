@@ -26,6 +26,7 @@ import numpy as np
 from benchmarks.bench import BenchError, Measure, Measurement, Photo, Pixels, bench
 from benchmarks.report import Protocol, Target
 from benchmarks.report.verdict import what_fails
+from benchmarks.targets import host
 from benchmarks.targets.host.whole_photos import WholePhotoError, measure_whole_photos, wanted
 from benchmarks.targets.references import add_references, find_references, read_pairs, read_photos
 from conversion.artifact import Artifact, ArtifactError, Manifest
@@ -142,7 +143,7 @@ def measure(
             small = thumbnail(photo.phone, manifest.thumbnail_px, manifest.thumbnail_px)
             np.save(folder / f"{at}.thumbnail.npy", to_planes(small) / np.float32(255))
         np.save(folder / "tile.npy", to_planes(first_tile(photos[0].phone, manifest)) / np.float32(255))
-        command = [sys.executable, "-m", "benchmarks.targets.host.process", str(folder)]
+        command = [sys.executable, "-m", host.__name__ + ".process", str(folder)]
         process = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         if process.returncode:
             said = (process.stderr.strip().splitlines() or ["it said nothing"])[-1]

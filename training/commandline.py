@@ -50,6 +50,8 @@ class UserError(Exception):
 def run(parser: argparse.ArgumentParser, body: Callable[[argparse.Namespace], Path], argv: Sequence[str] | None) -> int:
     """Parse, run `body`, print the path that it made. Returns the exit code: 0 only on success."""
     with _lasting_streams():
+        if (command := Path(sys.argv[0]).name).startswith("pocket-"):
+            parser.prog = command  # as it was typed
         parser.add_argument("--verbose", action="store_true", help="show what other libraries say, too")
         args = parser.parse_args(argv)
         verbose = vars(args).pop("verbose")  # not a setting of the work, which may be recorded

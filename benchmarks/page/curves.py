@@ -19,7 +19,7 @@ class CurveError(UserError):
 
 @dataclass(frozen=True)
 class Curve:
-    """One line, ready to draw: a path, ticks (y, label) and a dashed baseline where there is one."""
+    """One line, ready to draw: a path, ticks (y, label), a dashed baseline and the best point where there are such."""
 
     title: str
     path: str
@@ -27,6 +27,7 @@ class Curve:
     baseline: float | None
     first: str
     last: str
+    best: tuple[float, float] | None = None
 
 
 def load_curves(folder: Path) -> list[Curve]:
@@ -44,14 +45,24 @@ def load_curves(folder: Path) -> list[Curve]:
         before = _number(rows[-1]["identity_psnr_mean_of_images_db"])
         losses = {str(name): [_number(row["loss"][name]) for row in rows] for name in rows[-1]["loss"]}
         return [
-            draw(f"Validation PSNR in dB, mean of images, over {spans}; dashed: the phone photo", steps, psnr, before),
+            draw(f"Validation PSNR in dB, mean of images, over {spans}; dashed: the phone photo. {kept(steps, psnr)}",
+                 steps, psnr, before, mark_best=True),
             *(draw(f"Loss: {name}", steps, values) for name, values in losses.items()),
-        ]
+        ]  # fmt: skip
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise CurveError(f"{path}: not the log of train.py ({error!r:.200}); give the folder that it made") from error
 
 
-def draw(title: str, steps: list[float], values: list[float], baseline: float | None = None) -> Curve:
+def kept(steps: list[float], psnr_db: list[float]) -> str:
+    """Which validation was best, and whether training went on past it."""
+    best = max(range(len(steps)), key=lambda index: (psnr_db[index], -index))
+    said = f"Best, marked: step {steps[best]:.0f}, {psnr_db[best]:.2f} dB"
+    return f"{said}; the last had {psnr_db[-1]:.2f}." if psnr_db[-1] < psnr_db[best] else f"{said}, the last."
+
+
+def draw(
+    title: str, steps: list[float], values: list[float], baseline: float | None = None, *, mark_best: bool = False
+) -> Curve:
     """A line over its own range; equal values lie in the middle."""
     low, high = min([*values, baseline or values[0]]), max([*values, baseline or values[0]])
     if high == low:
@@ -61,10 +72,11 @@ def draw(title: str, steps: list[float], values: list[float], baseline: float | 
         return round(TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM), 1)
 
     span = max(steps[-1] - steps[0], 1)
-    points = [
-        f"{LEFT + (step - steps[0]) / span * (WIDTH - LEFT):.1f} {y(value)}"
+    places = [
+        (round(LEFT + (step - steps[0]) / span * (WIDTH - LEFT), 1), y(value))
         for step, value in zip(steps, values, strict=True)
     ]
+    points = [f"{x:.1f} {height}" for x, height in places]
     return Curve(
         title=title,
         path="M" + " L".join(points if len(points) > 1 else 2 * points),
@@ -72,6 +84,7 @@ def draw(title: str, steps: list[float], values: list[float], baseline: float | 
         baseline=None if baseline is None else y(baseline),
         first=f"step {steps[0]:.0f}",
         last=f"step {steps[-1]:.0f}",
+        best=places[values.index(max(values))] if mark_best else None,
     )
 
 

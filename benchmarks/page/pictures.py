@@ -137,7 +137,7 @@ def show_photo(alike: list[list[Pictured]], folder: Path, filters: Filters) -> P
         figures, report, pictures = group[0]
         shift = ", ".join(f"{255 * part:+.2f}" for part in figures.colour_shift)
         error, factor = embed(folder, pictures.error_map), pictures.error_amplification
-        black = f" Black: every error is below {0.5 / factor:.3f} of 255." if error.black else ""
+        black = " There is none." if error.black else f" White: {255 / factor:.3g} of 255 grey levels or more."
         also = f" Bit-identical in {len(group) - 1} more report{'s' * (len(group) > 2)}." if len(group) > 1 else ""
         photo.choices.append(
             Choice(
@@ -147,7 +147,7 @@ def show_photo(alike: list[list[Pictured]], folder: Path, filters: Filters) -> P
                 of=filters.of(*(report for _, report, _ in group)),
                 picture=embed(folder, pictures.after),
                 error=error,
-                caption=f"Error \N{MULTIPLICATION SIGN}{factor}.{black} "
+                caption=f"Error, \N{MULTIPLICATION SIGN}{factor:,}.{black} "
                 f"{report.artifact.name} on {report.target.name}: "
                 f"{figures.psnr_db:.1f} dB, SSIM {figures.ssim:.4f}, ΔE {figures.delta_e_2000:.3f}, "
                 f"colour shift {shift} of 255.{also}",

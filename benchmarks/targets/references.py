@@ -47,10 +47,12 @@ def find_references(artifacts: Sequence[Artifact], given: Sequence[str]) -> list
 
 
 def read_pairs(root: Path | None) -> list[Photo]:
-    """The fidelity split of photo pairs, or of the embedded sample."""
+    """The fidelity split of photo pairs, or of the embedded sample, of which each scene appears once."""
     from training.data.pairs import find_pairs
 
-    return [Photo(pair.name, pair.simulated, *pair.load()) for pair in find_pairs(root).fidelity]
+    pairs = find_pairs(root).fidelity
+    chosen = list({pair.photo: pair for pair in reversed(pairs)}.values())[::-1] if root is None else pairs
+    return [Photo(pair.name, pair.simulated, *pair.load()) for pair in chosen]
 
 
 def read_photos(folder: Path) -> list[Photo]:

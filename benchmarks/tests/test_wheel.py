@@ -6,6 +6,7 @@ Its dependencies are gigabytes, so the new environment sees those of this one, b
 from __future__ import annotations
 
 import os
+import re
 import site
 import subprocess
 import sys
@@ -30,9 +31,26 @@ def wheel(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_research_weights_and_tests_stay_out(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    assert {"training/weights/pocket-clean.safetensors", "conversion/contract/SPEC.md"} <= set(names)
-    assert "benchmarks/page/templates/index.html.jinja" in names
+    needed = (
+        "training/weights/pocket-clean.safetensors",
+        "training/data/sample/sample.csv",
+        "conversion/contract/SPEC.md",
+        "benchmarks/page/templates/index.html.jinja",
+    )
+    assert {f"pocket_dslr/{name}" for name in needed} <= set(names)
     assert not [name for name in names if "pocket-iphone" in name or "/tests/" in name or "__pycache__" in name]
+
+
+@pytest.mark.slow
+def test_nothing_lands_beside_others(wheel: Path) -> None:
+    """One package, whose modules import each other by its name; and it is small."""
+    with zipfile.ZipFile(wheel) as archive:
+        assert {name.split("/")[0].split("-")[0] for name in archive.namelist()} == {"pocket_dslr"}
+        modules = [archive.read(name).decode() for name in archive.namelist() if name.endswith(".py")]
+    folder = "(training|conversion|benchmarks)"
+    loose = re.compile(rf'(?m)^\s*(from|import) {folder}\b|"-m", "{folder}\.')
+    assert not [match.group() for module in modules for match in loose.finditer(module)]
+    assert wheel.stat().st_size < 6e6
 
 
 @pytest.mark.slow
@@ -54,8 +72,9 @@ def test_it_enhances_a_photo_in_an_environment_of_its_own(wheel: Path, tmp_path:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    where = "import training; print(training.__file__)"
+    where = "from pocket_dslr import Enhancer; import sys; print(sys.modules[Enhancer.__module__].__file__)"
     assert Path(run(str(python), "-c", where)).is_relative_to(packages)
-    made = tmp_path / run(str(environment / "bin" / "pocket-enhance"), "photo.png")
+    assert run(str(environment / "bin" / "pocket-to-tflite"), "--help").startswith("usage: pocket-to-tflite")
+    made = tmp_path / run(str(environment / "bin" / "pocket-enhance"), "photo.png").splitlines()[-1]
     enhanced = np.asarray(Image.open(made))
     assert enhanced.shape == pixels.shape and (enhanced != pixels).any()

@@ -38,9 +38,9 @@ def emulated_phone(cpu: str, disk_mb: int = DISK_MB) -> Iterator[Adb]:
     with TemporaryDirectory(prefix="pocket-dslr-phone-") as home:
         cpuinfo = Path(home) / "cpuinfo"
         cpuinfo.write_text(CPUS[cpu].cpuinfo)
-        inside = [sys.executable, "-m", "benchmarks.targets.emulator.boot", root, CPUS[cpu].qemu, cpuinfo, counter,
+        inside = [sys.executable, "-m", f"{__package__}.boot", root, CPUS[cpu].qemu, cpuinfo, counter,
                   home, str(disk_mb)]  # fmt: skip
-        package_root = Path(__file__).parents[3]
+        package_root = Path(__file__).parents[len(__name__.split(".")) - 1]  # where imports of this package begin
         paths = [str(package_root), *filter(None, [os.environ.get("PYTHONPATH")])]
         process = subprocess.Popen(
             ["unshare", *NAMESPACES, *map(str, inside)],

@@ -82,7 +82,7 @@ def measure_one(artifact: Artifact, path: Path, is_mosaic: bool, threads: int, c
             "large_px": LARGE_MP * 1e6,
         }
         (folder / "request.json").write_text(json.dumps(request))
-        command = [sys.executable, "-m", "benchmarks.targets.host.whole_photo_process", str(folder)]
+        command = [sys.executable, "-m", f"{__package__}.whole_photo_process", str(folder)]
         process = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         if process.returncode:
             said = (process.stderr.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
