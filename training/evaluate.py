@@ -26,7 +26,8 @@ from tqdm import tqdm
 
 from training.checkpoint import Checkpoint
 from training.commandline import UserError, printable, run
-from training.data.pairs import PairSplits, PhotoPair, find_pairs, fold_of, parse_fold, usable
+from training.data.folds import parse_fold
+from training.data.pairs import PairSplits, PhotoPair, find_pairs, fold_of, usable
 from training.enhancer import Array, Enhancer
 from training.files import write_text
 from training.quality.auto_levels import CLIPPED, auto_levels
@@ -35,7 +36,7 @@ from training.quality.sheet import Sheet
 
 SPLITS = ("train", "validation", "calibration", "fidelity")
 PHOTO_APP = "photo app (auto levels)"
-GROUPS = {"held-out": ("validation", "fidelity"), "all": SPLITS}
+GROUPS = {"held-out": ("fidelity",), "all": SPLITS}  # validation has chosen the weights
 WHOLE_PX = 2_000_000  # larger photos run in tiles, under the same condition, to bound memory
 log = logging.getLogger(__name__)
 Row = dict[str, Any]

@@ -47,13 +47,13 @@ def images_per_s(source: Batches, seconds: float) -> float:
 
 def opened_each_time(pairs: Sequence[PhotoPair]) -> Batches:
     """Batches that open both files of a pair for every sample, as a plain data set class does."""
-    source = Batches(pairs, 10**9, BATCH, PATCH_PX, THUMBNAIL_PX, 0, independent=False)
+    source = Batches(pairs, 10**9, BATCH, PATCH_PX, THUMBNAIL_PX, 0)
     source._cached_bytes = batches.CACHE_BYTES  # full from the beginning
     return source
 
 
 def from_samples(samples: Samples) -> Batches:
-    return Batches([], 10**9, BATCH, PATCH_PX, THUMBNAIL_PX, 0, [samples], 1.0, independent=False)
+    return Batches([], 10**9, BATCH, PATCH_PX, THUMBNAIL_PX, 0, [samples], 1.0)
 
 
 def script(name: str, *flags: str) -> None:
@@ -98,8 +98,7 @@ def measure(args: argparse.Namespace) -> Path:
         packed = {kind: ["--packed", str(folder / kind), "--packed-share", "1"] for kind in ("arrays", "shards")}
         sources: list[tuple[str, Batches, list[str] | None]] = [
             ("one file per patch and step", opened_each_time(pairs), None),
-            ("files, kept in memory up to 1 GiB", Batches(pairs, 10**9, BATCH, PATCH_PX, THUMBNAIL_PX, 0,
-                                                         independent=False), []),
+            ("files, kept in memory up to 1 GiB", Batches(pairs, 10**9, BATCH, PATCH_PX, THUMBNAIL_PX, 0), []),
             *((f"packed {kind}", from_samples(load_samples(folder / kind, PATCH_PX, THUMBNAIL_PX, 0)), packed[kind])
               for kind in packed),
         ]  # fmt: skip

@@ -46,8 +46,8 @@ class _Drawn:
     load: Callable[[], tuple[Pixels, Pixels, Pixels]]
 
 
-class Batches(Dataset[tuple[Batch, Batch]]):
-    """Step -> two batches: the generator's and the discriminator's.
+class Batches(Dataset[tuple[Batch, ...]]):
+    """Step -> the batches that the recipe takes: the generator's, and the discriminator's if there is one.
 
     A sample is a random crop of a random pair, or of a packed sample, mirrored at random, with the thumbnail of the
     photo that it is from. Never turned: which tone is right depends on what is above, as the sky is. Decoded photos
@@ -57,7 +57,7 @@ class Batches(Dataset[tuple[Batch, Batch]]):
         packed, packed_share: sets of packed samples, and which share of every batch is from them all.
         rank, processes: which of how many processes this is. Each has every `processes`-th sample of a batch: together
             they see what a single one would.
-        independent: False for recipes that need no second batch: it is then the first one again.
+        batches_per_step: how many independent batches a step takes.
         tone: of a phone photo -> the mean colour [3] in [0, 1] that the DSLR side of its pair is moved to. Pairs then
             lend their detail alone.
 
@@ -77,14 +77,15 @@ class Batches(Dataset[tuple[Batch, Batch]]):
         packed_share: float = 0.0,
         rank: int = 0,
         processes: int = 1,
-        independent: bool = True,
+        batches_per_step: int = 1,
         tone: Callable[[Pixels], npt.NDArray[np.float32]] | None = None,
     ):
         self.pairs, self.steps, self.batch = list(pairs), steps, batch
         self.packed = list(packed)
         self.from_packed = round(batch * packed_share) if self.packed else 0
         self.patch_px, self.thumbnail_px, self.seed = patch_px, thumbnail_px, seed
-        self.rank, self.processes, self.independent, self.tone = rank, processes, independent, tone
+        self.rank, self.processes, self.tone = rank, processes, tone
+        self.batches_per_step = batches_per_step
         self._sizes: dict[int, tuple[int, int]] = {}  # of all photos so far
         self._cache: dict[int, tuple[Pixels, Pixels, Pixels]] = {}
         self._cached_bytes = 0
@@ -92,10 +93,10 @@ class Batches(Dataset[tuple[Batch, Batch]]):
     def __len__(self) -> int:
         return self.steps
 
-    def __getitem__(self, step: int) -> tuple[Batch, Batch]:
+    def __getitem__(self, step: int) -> tuple[Batch, ...]:
         random = np.random.default_rng([self.seed, step])
-        first = self._draw(random, step * (1 + self.independent))
-        return first, self._draw(random, 2 * step + 1) if self.independent else first
+        first = step * self.batches_per_step
+        return tuple(self._draw(random, first + number) for number in range(self.batches_per_step))
 
     def _draw(self, random: np.random.Generator, number: int) -> Batch:
         samples = []
@@ -167,11 +168,11 @@ class Batches(Dataset[tuple[Batch, Batch]]):
 class Timed:
     """Passes batches on and counts for how many seconds they were waited for."""
 
-    def __init__(self, batches: Iterable[tuple[Batch, Batch]]):
+    def __init__(self, batches: Iterable[tuple[Batch, ...]]):
         self._batches = batches
         self.waited_s = 0.0
 
-    def __iter__(self) -> Iterator[tuple[Batch, Batch]]:
+    def __iter__(self) -> Iterator[tuple[Batch, ...]]:
         batches = iter(self._batches)
         while True:
             start = time.monotonic()

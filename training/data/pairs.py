@@ -8,10 +8,15 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
+import json
 import re
-from collections.abc import Callable, Sequence
+import unicodedata
+from bisect import bisect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +35,11 @@ SHARES = {"train": 0.8, "validation": 0.1, "calibration": 0.05, "fidelity": 0.05
 TRAIN_VARIANTS, HELD_OUT_VARIANTS = 12, 3  # simulated phone photos per photo of the embedded sample
 
 
+DPED_PHONES, DPED_LICENCE = ("iphone", "blackberry", "sony"), "DPED: none stated, research use"
+OWN_LICENCE = "as its owner states"
+SET_MANIFEST = "manifest.json"  # of a set that align.py made
+
+
 class PairError(UserError):
     """The photo pairs cannot be used; the message names the folder or file and the remedy."""
 
@@ -39,6 +49,7 @@ class PhotoPair:
     """One scene twice, aligned.
 
     name: unique in its folder and safe to print: letters, digits, and `._-/~`.
+    photo: the photo that it was cut from or simulated from; its own name where nothing says so.
     phone: the phone's photo, or the seed of a simulation that makes it from the DSLR photo.
     licence: of both photos, as their source states it.
     """
@@ -47,6 +58,11 @@ class PhotoPair:
     phone: Path | int
     dslr: Path
     licence: str
+    photo: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.photo:
+            object.__setattr__(self, "photo", self.name)
 
     @property
     def simulated(self) -> bool:
@@ -88,7 +104,7 @@ class PairSplits:
     description: str
 
 
-def find_pairs(root: Path | None, phone: str | None = "iphone", seed: int = 0) -> PairSplits:
+def find_pairs(root: Path | None, phone: str | None = None, seed: int = 0) -> PairSplits:
     """The pairs below `root`, or the embedded sample for None, split by photo.
 
     With DPED's own split, train and validation are complete, so that figures compare with published ones;
@@ -97,7 +113,8 @@ def find_pairs(root: Path | None, phone: str | None = "iphone", seed: int = 0) -
     photos that are added later move hardly any.
 
     Args:
-        phone: which phone folder, when there are several ("iphone", "blackberry", "sony"); None: the only one.
+        phone: which phone folder, when there are several ("iphone", "blackberry", "sony"); None: the only one, or
+            "iphone" among several.
 
     Raises:
         PairError: no pairs there, a phone photo with no partner, too few pairs to split.
@@ -145,29 +162,31 @@ def fold_of(splits: PairSplits, fold: int, folds: int) -> PairSplits:
     )  # fmt: skip
 
 
-def parse_fold(text: str) -> tuple[int, int]:
-    """ "0/5" -> (0, 5), for argparse."""
-    fold, _, folds = text.partition("/")
-    return int(fold), int(folds)
-
-
-def two_folders(phone_folder: Path, dslr_folder: Path, licence: str = "as its owner states") -> list[PhotoPair]:
+def two_folders(
+    phone_folder: Path, dslr_folder: Path, licence: str = OWN_LICENCE, photos: Mapping[str, str] | None = None
+) -> list[PhotoPair]:
     """Pair the photos of two folders by name without extension, numbers in natural order, gaps allowed.
 
-    DSLR photos without a partner are left out.
+    Names are compared in Unicode's composed form: Macs write them decomposed. DSLR photos without a partner are left
+    out.
+
+    Args:
+        photos: name of a file -> the photo that it was cut from.
 
     Raises:
         PairError: a folder is absent or has no photo, two photos share a name, a phone photo has no partner.
     """
     phones, dslrs = _photos(phone_folder), _photos(dslr_folder)
-    for stem, path in phones.items():
-        if stem not in dslrs:
-            raise PairError(
-                f"{printable(path)}: no photo of that name in {printable(dslr_folder)}; add it or remove this one"
-            )
+    alone = [stem for stem in phones if stem not in dslrs]
+    if alone:
+        raise PairError(
+            f"{printable(phones[alone[0]])}: no photo of that name in {printable(dslr_folder)}"
+            + (f" ({len(alone)} of {len(phones)} have none)" if len(alone) > 1 else "")
+            + f"; {_remedy(alone[0], [stem for stem in dslrs if stem not in phones])}"
+        )
     names = _unique_names([f"{phone_folder.name}/{stem}" for stem in phones])
     return [
-        PhotoPair(name, path, dslrs[stem], licence)
+        PhotoPair(name, path, dslrs[stem], licence, (photos or {}).get(path.name, ""))
         for name, (stem, path) in zip(names, phones.items(), strict=True)
     ]  # fmt: skip
 
@@ -218,12 +237,21 @@ def _photos(folder: Path) -> dict[str, Path]:
     for path in sorted(folder.iterdir(), key=lambda path: _natural(path.name)):
         if path.suffix.lower() not in PHOTO_SUFFIXES or path.name.startswith(".") or not path.is_file():
             continue
-        if path.stem in found:
-            raise PairError(f"{printable(path)}: {printable(found[path.stem].name)} has the same name; remove one")
-        found[path.stem] = path
+        stem = unicodedata.normalize("NFC", path.stem)
+        if stem in found:
+            raise PairError(f"{printable(path)}: {printable(found[stem].name)} has the same name; remove one")
+        found[stem] = path
     if not found:
         raise PairError(f"{printable(folder)}: no photo in this folder ({', '.join(sorted(PHOTO_SUFFIXES))})")
     return found
+
+
+def _remedy(name: str, others: Sequence[str]) -> str:
+    """What to do about a photo without a partner: the name that is nearest tells most."""
+    near = difflib.get_close_matches(name, others, n=1)
+    if near:
+        return f"the nearest is {printable(near[0])}: give both sides of a pair the same name"
+    return "add it or remove this one"
 
 
 def _unique_names(wanted: Sequence[str]) -> list[str]:
@@ -264,39 +292,79 @@ def _draw(pairs: list[PhotoPair], at_most: int, seed: int) -> list[PhotoPair]:
 
 
 def _dped_splits(folder: Path, phone: str, seed: int) -> PairSplits:
-    licence = "DPED: none stated, research use"
+    own = _own_set(folder)
+    licence = own.licence if own else DPED_LICENCE if phone in DPED_PHONES else OWN_LICENCE
     training = folder / "training_data"
-    train = two_folders(_phone_folder(training, phone), training / DSLR_FOLDER, licence)
+    train = two_folders(
+        _phone_folder(training, phone), training / DSLR_FOLDER, licence, own.train_photos if own else None
+    )
     patches = folder / "test_data" / "patches"
     if not patches.is_dir():
-        return _hashed_splits(
-            train, f"{len(train)} DPED training pairs of {_short(folder)}, split by a hash of their names"
-        )
-    validation = two_folders(_phone_folder(patches, phone), patches / DSLR_FOLDER, licence)
+        return _hashed_splits(train, f"{_count(train)} of {_short(folder)}, split by a hash of their photos")
+    validation = two_folders(
+        _phone_folder(patches, phone), patches / DSLR_FOLDER, licence, own.test_photos if own else None
+    )
     calibration, fidelity = _draw(train, CALIBRATION_PAIRS, seed), _draw(validation, FIDELITY_PAIRS, seed)
     return PairSplits(
         train, validation, calibration, fidelity,
-        f"DPED layout in {_short(folder)}: {len(train)} training and {len(validation)} validation pairs, not "
+        f"DPED layout in {_short(folder)}: {_count(train)} to train and {_count(validation)} to validate, not "
         f"simulated; {len(calibration)} of training calibrate, {len(fidelity)} of validation judge fidelity",
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class _OwnSet:
+    """What the manifest of align.py says of a set: its licence, and file -> photo for both parts."""
+
+    licence: str
+    train_photos: dict[str, str]
+    test_photos: dict[str, str]
+
+
+def _own_set(folder: Path) -> _OwnSet | None:
+    """None where no manifest of align.py lies in the folder.
+
+    Raises:
+        PairError: the manifest is damaged.
+    """
+    path = folder / SET_MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        photos: dict[str, dict[str, str]] = {"train": {}, "test": {}}
+        for patch in manifest["patches"]:
+            photos[patch["split"]][patch["file"]] = str(patch["pair"])
+        return _OwnSet(str(manifest.get("licence", OWN_LICENCE)), photos["train"], photos["test"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise PairError(f"{printable(path)}: not the manifest of align.py ({error}); align the pairs anew") from None
+
+
+def _count(pairs: Sequence[PhotoPair]) -> str:
+    """ "22 pairs", or "22 pairs of 3 photos" where several were cut from one."""
+    photos = len({pair.photo for pair in pairs})
+    return f"{len(pairs)} pairs" + (f" of {photos} photo{'s' * (photos > 1)}" if photos < len(pairs) else "")
+
+
 def _hashed_splits(pairs: list[PhotoPair], description: str) -> PairSplits:
-    if len(pairs) < len(SHARES):
+    photos = len({pair.photo for pair in pairs})
+    if photos < len(SHARES):
         raise PairError(
-            f"{printable(Path(pairs[0].dslr).parent)}: {len(pairs)} photo pairs cannot be split into "
+            f"{printable(Path(pairs[0].dslr).parent)}: {photos} photo pairs cannot be split into "
             f"{', '.join(SHARES)}; add some until there are at least {len(SHARES)}"
         )
-    by_hash = sorted(pairs, key=lambda pair: _hash(pair.name))
-    splits: dict[str, list[PhotoPair]] = {}
-    lower = 0.0
-    for split, share in SHARES.items():
-        splits[split] = [pair for pair in by_hash if lower <= _hash(pair.name) < lower + share + 1e-9]
-        lower += share
-    for split in SHARES:  # a split that no name fell into takes one from the largest
-        if not splits[split]:
-            splits[split] = [max(splits.values(), key=len).pop()]
-    order = {pair.name: at for at, pair in enumerate(pairs)}
+    borders = list(accumulate(SHARES.values()))[:-1]
+    by_photo: dict[str, list[PhotoPair]] = {}
+    for pair in sorted(pairs, key=lambda pair: _hash(pair.photo)):
+        by_photo.setdefault(pair.photo, []).append(pair)
+    groups: dict[str, list[list[PhotoPair]]] = {split: [] for split in SHARES}
+    for photo, group in by_photo.items():
+        groups[list(SHARES)[bisect(borders, _hash(photo))]].append(group)
+    for split in SHARES:  # a split that no photo fell into takes one from the largest
+        if not groups[split]:
+            groups[split] = [max(groups.values(), key=len).pop()]
+    splits = {split: [pair for group in groups[split] for pair in group] for split in SHARES}
+    order = {pair.name: index for index, pair in enumerate(pairs)}
     for part in splits.values():
         part.sort(key=lambda pair: order[pair.name])
     return PairSplits(**splits, description=f"{description}, not simulated")
@@ -308,8 +376,8 @@ def _embedded_splits() -> PairSplits:
     }
     return PairSplits(
         **splits,
-        description=f"embedded sample: {len(SAMPLE)} photos from installed packages as the DSLR side, "
-        f"{sum(map(len, splits.values()))} phone photos SIMULATED from them",
+        description=f"embedded sample: {len(SAMPLE)} photos as the DSLR side, {sum(map(len, splits.values()))} phone "
+        "photos SIMULATED from them",
     )
 
 
@@ -318,4 +386,6 @@ def _variants(photo: SamplePhoto) -> list[PhotoPair]:
     path = photo.path()
     count = TRAIN_VARIANTS if photo.split == "train" else HELD_OUT_VARIANTS
     first_seed = int(_hash(photo.name) * 2**31)
-    return [PhotoPair(f"simulated/{photo.name}-{k}", first_seed + k, path, photo.licence) for k in range(count)]
+    return [
+        PhotoPair(f"simulated/{photo.name}-{k}", first_seed + k, path, photo.licence, photo.name) for k in range(count)
+    ]

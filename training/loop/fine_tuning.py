@@ -1,7 +1,7 @@
 """Fine-tuning for one's own camera: what `train.py --finetune` chooses by itself, when it stops, what it gained.
 
-The pairs held out are halved: one half says when to stop, the other one, which neither learning nor stopping has seen,
-what was gained. Patches of one photo are neighbours by name, so a half is a run of neighbours.
+The photos held out are halved: one half says when to stop, the other one, which neither learning nor stopping has seen,
+what was gained. Patches of one photo stay together.
 """
 
 from __future__ import annotations
@@ -23,31 +23,28 @@ from training.loop.validation import SCORE
 from training.photos import from_samples
 from training.quality.metrics import Scores
 
-# Of train.py's flags, where the user gives none. LOG.md has what led to them.
-DEFAULTS: dict[str, Any] = {
-    "phone": None, "preset": "scores", "lr": 1e-3, "batch": 24, "patch": 64, "steps": 800, "validate_every": 50,
-    "patience": 6,
-}  # fmt: skip
-MOST_TO_STOP_BY = 100  # pairs, evenly drawn: validation is not to take longer than learning
+MAX_TO_STOP_BY = 100  # pairs, evenly drawn: validation is not to take longer than learning
 FIGURES = {SCORE: ("PSNR dB, mean of images", ".2f"), "psnr_of_mean_mse_db": ("PSNR dB, of mean MSE", ".2f"),
            "ms_ssim": ("MS-SSIM", ".4f"), "delta_e_2000": ("dE 2000", ".2f")}  # fmt: skip
 
 
 def halves(held_out: Sequence[PhotoPair]) -> tuple[list[PhotoPair], list[PhotoPair]]:
-    """(to stop by, to judge by). With one pair only, both are that pair."""
-    middle = len(held_out) // 2
-    stopping, judged = list(held_out[:middle]) or list(held_out), list(held_out[middle:])
-    return stopping[:: max(1, -(-len(stopping) // MOST_TO_STOP_BY))], judged
-
-
-def exhausted(scores: Sequence[float], patience: int) -> bool:
-    """Whether the best of all scores lies `patience` validations back or more."""
-    return len(scores) - 1 - int(np.argmax(scores)) >= patience
+    """(to stop by, to judge by), no photo in both. With one photo only, both are its pairs."""
+    photos = list(dict.fromkeys(pair.photo for pair in held_out))
+    first = set(photos[: len(photos) // 2])
+    judged = [pair for pair in held_out if pair.photo not in first]
+    stopping = [pair for pair in held_out if pair.photo in first] or judged
+    return stopping[:: max(1, -(-len(stopping) // MAX_TO_STOP_BY))], judged
 
 
 @torch.inference_mode()
-def report(before: Generator, after: Generator, pairs: Sequence[PhotoPair], base: str, folder: Path) -> dict[str, Any]:
-    """Scores of the phone photo as it is, of the network before and after, on pairs that are new to both.
+def report(
+    before: Generator, after: Generator, pairs: Sequence[PhotoPair], base: str, folder: Path, *, seen: bool = False
+) -> dict[str, Any]:
+    """Scores of the phone photo as it is, of the network before and after, on pairs that neither has learned from.
+
+    Args:
+        seen: whether stopping has looked at these pairs: with one photo held out there are no others.
 
     Writes gain.json and gain.md into `folder`; returns the JSON.
     """
@@ -64,6 +61,8 @@ def report(before: Generator, after: Generator, pairs: Sequence[PhotoPair], base
     facts = {
         "base": base,
         "pairs": len(pairs),
+        "photos": len({pair.photo for pair in pairs}),
+        "seen": seen,
         "simulated_pairs": sum(pair.simulated for pair in pairs),
         "gain_db": float(gains.mean()),
         "worst_gain_db": float(gains.min()),
@@ -82,6 +81,13 @@ def table(facts: dict[str, Any]) -> str:
     for name, row in facts["scores"].items():
         lines.append(f"| {names[name]} | " + " | ".join(f"{row[k]:{form}}" for k, (_, form) in FIGURES.items()) + " |")
     return "\n".join(lines) + (
-        f"\n\nGained: **{facts['gain_db']:+.2f} dB** on {facts['pairs']} pairs that neither learning nor stopping saw; "
-        f"{facts['better']} of them are better,\nthe worst changed by {facts['worst_gain_db']:+.2f} dB.\n"
+        f"\n\nGained: **{facts['gain_db']:+.2f} dB** on {facts['pairs']} pairs of {facts['photos']} "
+        f"photo{'s' * (facts['photos'] != 1)} that {_unseen(facts)};\n{facts['better']} of the pairs are better, the "
+        f"worst changed by {facts['worst_gain_db']:+.2f} dB.\n"
     )
+
+
+def _unseen(facts: dict[str, Any]) -> str:
+    if facts["seen"]:
+        return "learning did not see, but stopping did: hold out more photos for a figure to rely on"
+    return "neither learning nor stopping saw"

@@ -25,7 +25,6 @@ from training.losses.perceptual import load_vgg19
 
 Net = TypeVar("Net", bound=nn.Module)
 PRESETS = (*pixel.PIXEL_PRESETS, *dped.PRESETS)
-WARM_UP_STEPS = 100  # of PixelRecipe
 
 
 class NotFinite(UserError):
@@ -33,35 +32,50 @@ class NotFinite(UserError):
 
 
 class Recipe(Protocol):
-    """modules and optimizers are all that a resumed run has to restore. independent: whether `step` needs `other`."""
+    """modules and optimizers are all that a resumed run has to restore. batches_per_step: how many `step` needs."""
 
-    independent: ClassVar[bool]
+    batches_per_step: ClassVar[int]
     modules: dict[str, nn.Module]
     optimizers: dict[str, Optimizer]
 
-    def step(self, index: int, batch: Batch, other: Batch) -> dict[str, float]:
-        """One step on `batch` (and, for a discriminator, on `other`) -> each loss by name."""
+    def step(self, index: int, *batches: Batch) -> dict[str, float]:
+        """One step on the generator's batch (and the discriminator's, if there is one) -> each loss by name."""
 
 
 def make_recipe(
-    preset: str, fabric: Fabric, generator: Generator, lr: float | None, steps: int, vgg: Path | None
+    preset: str,
+    fabric: Fabric,
+    generator: Generator,
+    lr: float | None,
+    rate: Callable[[int], float],
+    vgg: Path | None,
 ) -> Recipe:
-    """The recipe of a preset; `lr` None takes the preset's own."""
+    """The recipe of a preset; `lr` None takes the preset's own. `rate`: step -> share of it, but for the paper's."""
     if preset in pixel.PIXEL_PRESETS:
-        return PixelRecipe(fabric, generator, pixel.PIXEL_PRESETS[preset], lr or 2e-3, steps)
+        return PixelRecipe(fabric, generator, pixel.PIXEL_PRESETS[preset], lr or 2e-3, rate)
     return PaperRecipe(fabric, generator, dped.PRESETS[preset], lr or 5e-4, vgg)
 
 
 class PixelRecipe:
     """Errors of pixels and of structure; Muon for the kernels and Adam for the rest, of one learning rate.
 
-    The rate rises for a while, then falls to zero along a cosine. On one GPU a step is a CUDA graph.
+    On one GPU a step is a CUDA graph; on a CPU it runs in one thread, as threads of so small a network wait for each
+    other longer than they compute (benchmarks/README.md has the figures).
     """
 
-    independent: ClassVar[bool] = False
+    batches_per_step: ClassVar[int] = 1
 
-    def __init__(self, fabric: Fabric, generator: Generator, weights: pixel.PixelWeights, lr: float, steps: int):
-        self.fabric, self.lr, self.steps, self.scales = fabric, lr, steps, weights.scales
+    def __init__(
+        self,
+        fabric: Fabric,
+        generator: Generator,
+        weights: pixel.PixelWeights,
+        lr: float,
+        rate: Callable[[int], float],
+    ):
+        self.fabric, self.lr, self.rate, self.scales = fabric, lr, rate, weights.scales
+        if fabric.device.type == "cpu":
+            torch.set_num_threads(1)
         self.weights = fabric.to_device(torch.tensor([1.0, weights.structure, weights.mse]))
         self.graphed = fabric.device.type == "cuda" and fabric.world_size == 1
         module = _channels_last(generator)
@@ -75,9 +89,10 @@ class PixelRecipe:
         self.optimizers: dict[str, Optimizer] = {"kernels": muon, "others": adam}
         self._learn: Callable[..., Tensor] = Graphed(self._learn_from) if self.graphed else self._learn_from
 
-    def step(self, index: int, batch: Batch, other: Batch) -> dict[str, float]:
-        self.index, warm = index, min(1.0, (index + 1) / WARM_UP_STEPS)
-        self._set_rate(self.lr * warm * (1 + math.cos(math.pi * index / self.steps)) / 2)
+    def step(self, index: int, *batches: Batch) -> dict[str, float]:
+        (batch,) = batches
+        self.index = index
+        self._set_rate(self.lr * self.rate(index))
         return self._checked(self._learn(batch.phone, batch.dslr, batch.thumbnail))
 
     def _set_rate(self, rate: float) -> None:
@@ -106,7 +121,7 @@ class PixelRecipe:
 class PaperRecipe:
     """DPED: content, texture, colour and TV for the generator; then a step of the discriminator on another batch."""
 
-    independent: ClassVar[bool] = True
+    batches_per_step: ClassVar[int] = 2
 
     def __init__(self, fabric: Fabric, generator: Generator, weights: dped.LossWeights, lr: float, vgg: Path | None):
         self.fabric, self.weights = fabric, weights
@@ -116,7 +131,8 @@ class PaperRecipe:
         self.modules = {"generator": self.generator, "discriminator": self.discriminator}
         self.optimizers = {"generator": self.generator_adam, "discriminator": self.discriminator_adam}
 
-    def step(self, index: int, batch: Batch, other: Batch) -> dict[str, float]:
+    def step(self, index: int, *batches: Batch) -> dict[str, float]:
+        batch, other = batches
         enhanced = self.generator(batch.phone, batch.thumbnail).float()
         with self.fabric.autocast():
             features = self.vgg(enhanced).float()

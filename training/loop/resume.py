@@ -10,6 +10,8 @@ from torch.optim import Optimizer
 
 from training.checkpoint import CheckpointError, load_tensors, save_tensors
 
+FILE = "resume.safetensors"
+
 
 def save(path: Path, modules: dict[str, nn.Module], optimizers: dict[str, Optimizer], header: dict[str, Any]) -> None:
     """Write atomically. `header` is JSON: the step to go on with and the settings of the run."""

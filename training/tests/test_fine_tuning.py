@@ -14,8 +14,10 @@ from PIL import Image
 
 from training import generators, train
 from training.checkpoint import Checkpoint, load_tensors
-from training.data.pairs import find_pairs
+from training.data.pairs import PhotoPair, find_pairs
 from training.loop import fine_tuning
+from training.loop.progress import stalled_for
+from training.loop.settings import FINE_TUNING
 from training.quality.metrics import psnr
 
 scores = st.lists(st.floats(0, 40), min_size=1, max_size=12)
@@ -77,7 +79,7 @@ def test_where_nothing_is_gained_the_base_is_kept(base: Path, camera: Path, tmp_
     flags = ["--steps", "40", "--validate-every", "2", "--patience", "2", "--lr", "0.5"]
     assert tune(base, camera, out, *flags) == 0
     steps = [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()]
-    assert steps == [2, 4]
+    assert steps == [2, 4, 5]
     assert json.loads((out / "gain.json").read_text())["gain_db"] == pytest.approx(0, abs=1e-6)
     before, after = (load_tensors(path)[0] for path in (base, out / "checkpoint.safetensors"))
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -94,20 +96,26 @@ def test_flags_that_are_given_win(base: Path, camera: Path, tmp_path: Path) -> N
     assert tune(base, camera, tmp_path / "run", "--steps", "1", "--patience", "9") == 0
     settings = Checkpoint.load(tmp_path / "run").provenance["settings"]
     assert settings["steps"] == "1" and settings["batch"] == "4"
-    assert settings["preset"] == fine_tuning.DEFAULTS["preset"] and settings["patch"] == str(
-        fine_tuning.DEFAULTS["patch"]
-    )
+    assert settings["preset"] == FINE_TUNING["preset"] and settings["patch"] == str(FINE_TUNING["patch"])
 
 
 @given(scores, st.integers(1, 5))
 def test_it_stops_when_the_best_is_long_past(history: list[float], patience: int) -> None:
-    stops = fine_tuning.exhausted(history, patience)
+    stops = stalled_for(history) >= patience
     assert stops == (len(history) > patience and max(history[:-patience]) >= max(history[-patience:]))
-    assert not fine_tuning.exhausted([*history, max(history) + 1], patience)
+    assert stalled_for([*history, max(history) + 1]) == 0
 
 
 @given(st.integers(1, 500))
 def test_halves_share_no_pair(count: int) -> None:
-    stopping, judged = fine_tuning.halves(list(range(count)))  # type: ignore[arg-type]
-    assert len(judged) == count - count // 2 and 1 <= len(stopping) <= fine_tuning.MOST_TO_STOP_BY
+    pairs = [PhotoPair(f"p/{k}", Path("a"), Path("b"), "CC0") for k in range(count)]
+    stopping, judged = fine_tuning.halves(pairs)
+    assert len(judged) == count - count // 2 and 1 <= len(stopping) <= fine_tuning.MAX_TO_STOP_BY
     assert count == 1 or not set(stopping) & set(judged)
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=60))
+def test_patches_of_a_photo_stay_together(photos: list[int]) -> None:
+    pairs = [PhotoPair(f"p/{k}", Path("a"), Path("b"), "CC0", f"photo {n}") for k, n in enumerate(photos)]
+    stopping, judged = fine_tuning.halves(pairs)
+    assert len(set(photos)) == 1 or not {pair.photo for pair in stopping} & {pair.photo for pair in judged}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -235,16 +237,19 @@ def test_the_embedded_sample_is_labelled_split_by_photo_and_repeatable() -> None
     assert not np.array_equal(phone, other)
 
 
+FREE = {"public domain", "CC0-1.0", "CC-BY-2.0", "no known copyright restrictions"}
+
+
 def test_photos_that_a_generator_learns_from_are_free() -> None:
     licences = {photo.licence for photo in SAMPLE if photo.split == "train"}
-    assert licences <= {embedded_sample.PUBLIC_DOMAIN, embedded_sample.CC0, embedded_sample.CC_BY}
+    assert licences <= FREE
 
 
 def test_every_sample_photo_is_the_pinned_one_and_another_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for photo in SAMPLE:
         assert hashlib.sha256(photo.path().read_bytes()).hexdigest() == photo.sha256
     monkeypatch.setattr(embedded_sample, "sha256", lambda path: "0" * 64)
-    with pytest.raises(SampleError, match=r"astronaut\.png: not the expected photo"):
+    with pytest.raises(SampleError, match=r"beacon-street-sunset\.jpg: not the expected photo"):
         SAMPLE[0].path()
 
 
@@ -252,3 +257,61 @@ def test_a_missing_package_is_named() -> None:
     photo = embedded_sample.SamplePhoto("a", "train", "no_such_package_here", "a.png", "", "", "")
     with pytest.raises(SampleError, match="no_such_package_here does not bring it"):
         photo.path()
+
+
+# --- photos of one's own ---------------------------------------------------------------------------------------
+
+
+def own_set(root: Path, manifest: str) -> Path:
+    """As align.py leaves it, for a phone called Pixel."""
+    for place, count in (("training_data", 6), ("test_data/patches", 4)):
+        for side in ("pixel", "canon"):
+            folder = root / "pixel" / place / side
+            folder.mkdir(parents=True)
+            for k in range(count):
+                Image.new("RGB", (8, 8)).save(folder / f"{k}.png")
+    (root / "pixel" / "manifest.json").write_text(manifest)
+    return root
+
+
+def test_a_set_of_ones_own_says_its_licence_and_counts_photos(tmp_path: Path) -> None:
+    rows = [{"split": "train", "file": f"{k}.png", "pair": f"IMG_{k // 3}"} for k in range(6)]
+    rows += [{"split": "test", "file": f"{k}.png", "pair": "IMG_7"} for k in range(4)]
+    splits = find_pairs(own_set(tmp_path, json.dumps({"licence": "CC0-1.0, mine", "patches": rows})))
+    assert {pair.licence for pair in (*splits.train, *splits.validation)} == {"CC0-1.0, mine"}
+    assert "6 pairs of 2 photos to train and 4 pairs of 1 photo to validate" in splits.description
+    assert [pair.photo for pair in splits.train] == ["IMG_0"] * 3 + ["IMG_1"] * 3
+
+
+def test_a_damaged_manifest_of_a_set_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PairError, match=r"manifest\.json: not the manifest of align\.py"):
+        find_pairs(own_set(tmp_path, '{"patches": [1]}'))
+
+
+def test_only_dpeds_own_phones_carry_dpeds_licence(tmp_path: Path) -> None:
+    own_set(tmp_path, "{}")
+    (tmp_path / "pixel" / "manifest.json").unlink()
+    assert {pair.licence for pair in find_pairs(tmp_path).train} == {"as its owner states"}
+
+
+def test_patches_of_one_photo_stay_in_one_split(tmp_path: Path) -> None:
+    pairs_ = [PhotoPair(f"p/{k}", Path("a"), Path("b"), "CC0", f"photo {k // 9}") for k in range(90)]
+    splits = pairs._hashed_splits(pairs_, "90 pairs")
+    photos = [{pair.photo for pair in getattr(splits, split)} for split in SPLITS]
+    assert sum(map(len, photos)) == len(set().union(*photos)) == 10 and all(photos)
+
+
+def test_near_misses_in_names_are_told(tmp_path: Path) -> None:
+    for side, name in (("phone", "IMG_0012"), ("canon", "IMG-0012"), ("phone", "a"), ("canon", "a")):
+        (tmp_path / side).mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / side / f"{name}.png")
+    with pytest.raises(PairError, match=r"IMG_0012\.png: no photo of that name .* the nearest is IMG-0012: give both"):
+        find_pairs(tmp_path)
+
+
+def test_composed_and_decomposed_names_are_one(tmp_path: Path) -> None:
+    for number, name in enumerate(["caf\u00e9", "b", "c", "d"]):
+        for side, form in (("phone", "NFD"), ("canon", "NFC")):
+            (tmp_path / side).mkdir(exist_ok=True)
+            Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / side / f"{unicodedata.normalize(form, name)}.png")
+    assert sum(len(getattr(find_pairs(tmp_path), split)) for split in SPLITS) == 4

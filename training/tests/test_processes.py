@@ -35,7 +35,7 @@ generator = generators.build(name)
 recipe = make_recipe(preset, fabric, generator, None, 10, None)
 sets = [load_samples(Path(packed), int(patch_px), generator.thumbnail_px, 0)] if packed else []
 batches = Batches(find_pairs(Path(root)).train, 10, 4, int(patch_px), generator.thumbnail_px, 0, sets, 0.5,
-                  fabric.global_rank, fabric.world_size, recipe.independent)
+                  fabric.global_rank, fabric.world_size, recipe.batches_per_step)
 recipe.step(0, *(batch.to(fabric.device) for batch in batches[0]))
 if fabric.is_global_zero:
     gradients = {f"{net}.{key}": p.grad for net, m in recipe.modules.items() for key, p in m.named_parameters()}

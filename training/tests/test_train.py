@@ -21,6 +21,7 @@ from training.checkpoint import Checkpoint, load_tensors
 from training.commandline import UserError
 from training.data.batches import Batches
 from training.data.pairs import find_pairs
+from training.loop.tone import tone_of
 from training.photos import from_samples
 from training.tiling import to_uint8
 
@@ -56,7 +57,7 @@ def test_it_learns_and_says_where(pairs_folder: Path, tmp_path: Path, capsys: py
     assert train.main([*arguments, "--out", str(tmp_path / "run")]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "run" / "checkpoint.safetensors")
     rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert [row["step"] for row in rows] == [30, 60]
+    assert [row["step"] for row in rows] == [25, 30, 60]
     assert rows[-1]["loss"]["l1"] < rows[0]["loss"]["l1"]
     assert rows[-1]["psnr_mean_of_images_db"] > rows[-1]["identity_psnr_mean_of_images_db"] + 1
     loaded = Checkpoint.load(tmp_path / "run")
@@ -83,7 +84,7 @@ def test_resuming_after_sigkill_gives_the_same_weights(
             time.sleep(0.005)
         os.kill(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
-    assert not (out / "checkpoint.safetensors").exists()
+    assert Checkpoint.load(out), "whoever stops a run has what was best until then"
     resumed = script(repository, *common, "--out", str(out))
     assert resumed.returncode == 0 and "resuming at step" in resumed.stderr, resumed.stderr
     expected, actual = weights(tmp_path / "whole"), weights(out)
@@ -110,7 +111,7 @@ def test_a_finished_run_with_other_settings_is_not_overwritten(
     assert train.main([*arguments, *SHORT]) == 0
     before = (tmp_path / "run" / "checkpoint.safetensors").read_bytes()
     assert train.main([*arguments, *SHORT, "--lr", "0.1"]) == 1
-    assert "other settings" in capsys.readouterr().err
+    assert "other settings (lr)" in capsys.readouterr().err
     assert (tmp_path / "run" / "checkpoint.safetensors").read_bytes() == before
 
 
@@ -120,10 +121,10 @@ def test_divergence_keeps_the_last_good_checkpoint(
     real = Batches.__getitem__
 
     def poisoned(self: Batches, step: int):  # type: ignore[no-untyped-def]
-        batch, other = real(self, step)
+        (batch,) = real(self, step)
         if step == 3:
             batch = replace(batch, dslr=torch.full(batch.dslr.shape, float("nan")))
-        return batch, other
+        return (batch,)
 
     monkeypatch.setattr(Batches, "__getitem__", poisoned)
     assert train.main(["--pairs", str(pairs_folder), *SHORT, "--out", str(tmp_path / "run")]) == 1
@@ -140,6 +141,41 @@ def test_a_run_that_is_out_of_time_stops_and_stays_as_it_is(pairs_folder: Path, 
     before = weights(tmp_path / "run")
     assert train.main(arguments) == 0
     assert all(torch.equal(before[name], value) for name, value in weights(tmp_path / "run").items())
+
+
+def validated(out: Path) -> dict[int, float]:
+    rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return {row["step"]: row["psnr_mean_of_images_db"] for row in rows}
+
+
+def test_the_weights_that_validated_best_are_kept(
+    pairs_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A rate so high that the network soon gets worse."""
+    run = ["--pairs", str(pairs_folder), *SHORT, "--steps", "20", "--lr", "0.3", "--patience", "0"]
+    assert train.main([*run, "--out", str(tmp_path / "best")]) == 0
+    scores = validated(tmp_path / "best")
+    best, last = max(scores, key=lambda step: scores[step]), max(scores)
+    assert best < last
+    kept = Checkpoint.load(tmp_path / "best")
+    assert kept.provenance["steps"] == best and kept.scores["validation"]["step"] == best
+    assert Checkpoint.load(tmp_path / "best" / "last.safetensors").provenance["steps"] == last
+    assert f"kept step {best}: {scores[best]:.2f} dB; the last was {scores[last]:.2f}" in capsys.readouterr().err
+    assert train.main([*run, "--keep", "last", "--out", str(tmp_path / "last")]) == 0
+    assert Checkpoint.load(tmp_path / "last").provenance["steps"] == last
+
+
+def test_a_run_ends_where_nothing_is_gained(pairs_folder: Path, tmp_path: Path) -> None:
+    run = ["--pairs", str(pairs_folder), *SHORT, "--steps", "4000", "--lr", "0.5", "--patience", "2"]
+    assert train.main([*run, "--out", str(tmp_path / "run")]) == 0
+    assert max(validated(tmp_path / "run")) < 200
+
+
+def test_a_finished_run_takes_more_steps(pairs_folder: Path, tmp_path: Path) -> None:
+    run = ["--pairs", str(pairs_folder), *SHORT, "--out", str(tmp_path / "run")]
+    assert train.main(run) == 0
+    assert train.main([*run, "--steps", "10"]) == 0
+    assert sorted(validated(tmp_path / "run")) == [2, 4, 6, 8, 10]
 
 
 def copied(pairs: Path, to: Path) -> Path:
@@ -213,7 +249,8 @@ def test_a_full_disk_gets_a_sentence_and_a_rerun_finishes(repository: Path, pair
 
 def test_batches_are_functions_of_seed_and_step(pairs_folder: Path) -> None:
     pairs = find_pairs(pairs_folder).train
-    one, two = (Batches(pairs, steps=10, batch=3, patch_px=64, thumbnail_px=32, seed=5) for _ in range(2))
+    sizes = {"steps": 10, "batch": 3, "patch_px": 64, "thumbnail_px": 32, "seed": 5}
+    one, two = (Batches(pairs, **sizes, batches_per_step=2) for _ in range(2))
     two[0]  # another history
     (first, other), (again, _), (before, _) = (
         [batch.to(torch.device("cpu")) for batch in of[step]] for of, step in ((one, 7), (two, 7), (one, 6))
@@ -249,7 +286,7 @@ def test_pairs_lend_their_detail_with_the_tone_of_another_network(pairs_folder: 
             parameter.mul_(0.5)
     teacher.save(tmp_path / "teacher.safetensors")
     pairs = find_pairs(pairs_folder).train
-    tone = train.tone_of(Checkpoint.load(tmp_path / "teacher.safetensors"))
+    tone = tone_of(Checkpoint.load(tmp_path / "teacher.safetensors"))
     toned = Batches(pairs, 4, 3, 100, 32, seed=5, tone=tone)
     for index, pair in enumerate(pairs[:3]):
         phone, dslr = pair.load()

@@ -1,0 +1,57 @@
+"""What a good photo looks like: the tone that a network learns to give, whatever the camera did.
+
+A network that only undoes what a camera did cannot tell an error from an intent, and learns to leave photos alone. So
+the target of tone is a function of the scene: the DSLR-grade photo, moved towards what such photos have in common.
+All is global, a curve and gains, since that is what the analyser of Pocket can ask for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from training.photos.srgb import Array, to_encoded, to_linear
+
+# Mean of linear light: the median of 197 photos of good cameras (cc0, clic2025, camera_1024), none of them a judge.
+TARGET_MEAN = 0.21
+# How far a photo is moved towards the common tone: 1 makes all alike, 0 leaves the photographer's choice.
+EXPOSURE_SHARE = 0.7
+BALANCE_SHARE = 0.2
+MAX_STOPS = 1.2
+MAX_BALANCE = 0.05
+NORM = 6  # of shades of grey (Finlayson and Trezzi, CIC 2004)
+WHITE_PERCENTILE = 99.5
+SHOULDER = 0.8  # encoded; above, brightening is compressed instead of clipped
+
+
+def good_tone(photo: Array) -> Array:
+    """sRGB [H, W, 3] in [0, 1] -> the same scene in the tone to learn."""
+    light = to_linear(photo) * balance(photo)
+    mean = max(float(light.mean()), 1e-4)
+    stops = np.clip(EXPOSURE_SHARE * np.log2(TARGET_MEAN / mean), 0, MAX_STOPS)  # darkening would grey whites
+    return shoulder(light * np.float32(2**stops))
+
+
+def balance(photo: Array) -> Array:
+    """[3]: gains in linear light that move the photo part of the way to a grey light, green kept."""
+    light = to_linear(photo).reshape(-1, 3)
+    usable = light[(light.max(1) < 0.95) & (light.max(1) > 0.01)]
+    if not len(usable):
+        return np.ones(3, np.float32)
+    norms = np.mean(usable.astype(np.float64) ** NORM, axis=0) ** (1 / NORM)
+    gains = (norms[1] / norms.clip(1e-6)) ** BALANCE_SHARE
+    return np.asarray(gains.clip(1 - MAX_BALANCE, 1 + MAX_BALANCE), np.float32)
+
+
+def shoulder(light: Array) -> Array:
+    """Linear light, which may exceed 1 -> encoded, in [0, 1]: what is brighter than the shoulder is compressed.
+
+    The curve starts at the shoulder with slope 1 and reaches 1 at the light of WHITE_PERCENTILE, no earlier.
+    """
+    encoded = np.where(light <= 1, to_encoded(light), 1.055 * np.maximum(light, 1) ** (1 / 2.4) - 0.055)
+    white = float(np.percentile(encoded.max(-1), WHITE_PERCENTILE))
+    if white <= 1:
+        return np.asarray(encoded.clip(0, 1), np.float32)
+    over = np.maximum(encoded - SHOULDER, 0) / (white - SHOULDER)
+    room, slope = 1 - SHOULDER, (white - SHOULDER) / (1 - SHOULDER)
+    compressed = SHOULDER + room * slope * over / (1 + (slope - 1) * over)  # rational: slope 1 at the start, 1 at white
+    return np.asarray(np.where(encoded > SHOULDER, compressed, encoded).clip(0, 1), np.float32)
