@@ -198,7 +198,7 @@ def _lasting_streams() -> Iterator[None]:
         with suppress(OSError):
             os.fstat(descriptor)
             continue
-        os.open(os.devnull, os.O_RDWR)
+        os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # by child processes, as the closed one was
     void = None
     if None in before:
         void = Path(os.devnull).open("w")  # noqa: SIM115 (closed when the process ends)

@@ -13,14 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from benchmarks.robustness.faults import FLIPS, Case, flipped, truncated
 from benchmarks.robustness.faults_published import published_cases
 from conversion.artifact import CHECKSUM, MANIFEST
-from training.checkpoint import Checkpoint, save_tensors
 from training.files import sha256
-from training.generators.ppcn import PpcnStudent
 
 CONTRACT = Path(__file__).parents[2] / "conversion" / "contract"
 HARMED = Path("/tmp/pocket-dslr-was-harmed")  # what the pickles would make if anything opened them
@@ -34,6 +31,11 @@ class _Harm:
 
 
 def checkpoint_cases(folder: Path) -> Iterator[Case]:
+    import torch  # in functions, since robustness.py parses its arguments first
+
+    from training.checkpoint import Checkpoint, save_tensors
+    from training.generators.ppcn import PpcnStudent
+
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
     student = PpcnStudent()
@@ -136,6 +138,7 @@ def artifact_cases(folder: Path) -> Iterator[Case]:
 def core_ml_cases(folder: Path) -> Iterator[Case]:
     """A package with a convolution, whose bytes are damaged: without checksum any program that it can be may run."""
     import coremltools as ct
+    import torch
 
     folder.mkdir(parents=True, exist_ok=True)
     module = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(8, 3, 1)).eval()

@@ -11,11 +11,12 @@ import google_crc32c
 import numpy as np
 
 from benchmarks.robustness.faults import FLIPS, Case, flipped, truncated
-from training.generators.ppcn import PpcnStudent
 
 
 def published_cases(folder: Path) -> Iterator[Case]:
     """A TensorFlow checkpoint as the authors' are, and what can be wrong with it."""
+    from training.generators.ppcn import PpcnStudent
+
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(0)
     variables = {}

@@ -10,15 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 from safetensors.numpy import load_file
-
-from training.alignment import known_view
-from training.checkpoint import Checkpoint
-from training.data.embedded_sample import SAMPLE
-from training.generators.pocket import Pocket, PocketConfig
-from training.photos import read_pixels
 
 PATCHES = 8
 Result = dict[str, Any]
@@ -42,6 +35,14 @@ class Task:
 
 def prepare(task: str, folder: Path) -> Path:
     """What the task needs. Returns `folder`."""
+    import torch  # here, with what brings it, since scripts parse their arguments first
+
+    from training.alignment import known_view
+    from training.checkpoint import Checkpoint
+    from training.data.embedded_sample import SAMPLE
+    from training.generators.pocket import Pocket, PocketConfig
+    from training.photos import read_pixels
+
     folder.mkdir(parents=True)
     torch.manual_seed(0)
     if task == "train":
@@ -117,17 +118,17 @@ TASKS = {
                             "64", "--accelerator", "cpu", "--out", str(out)],
         _trained, False),
     "align": Task(
-        "training.align", (),
+        "training.align", ("training.alignment.photo_set",),
         lambda given, out: ["--phone", str(given / "phones"), "--dslr", str(given / "dslrs"), "--out", str(out)],
         _aligned, False),
     "enhance": Task(
-        "training.enhance", (),
+        "training.enhance", ("training.enhancer.batch",),
         lambda given, out: [str(given / "photos"), "--checkpoint", str(given / "tiny.safetensors"), "--overwrite",
                             "--out", str(out)],
         _files, True),
     "convert": Task("conversion.to_coreml", ("coremltools",), _convert_command, _converted, True),
     "benchmark": Task(
-        "benchmarks.on_host", (),
+        "benchmarks.on_host", ("conversion.fidelity", "training.data.pairs", "training.quality.metrics"),
         lambda given, out: [*map(str, (given / "convert" / "result").iterdir()), "--checkpoint",
                             str(given / "tiny.safetensors"), "--photos", str(given / "photos"), "--runs", "1", "--out",
                             str(out)],

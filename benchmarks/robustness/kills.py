@@ -27,6 +27,7 @@ import numpy as np
 
 from benchmarks.figures import read_earlier
 from benchmarks.robustness.kill_tasks import TASKS, Task, prepare
+from training.album.record import RECORD
 
 ENDLESS_S = 300.0
 RESULT, TEMPORARY, LOG = "result", "tmp", "log"
@@ -184,7 +185,7 @@ def _is_temporary(path: Path, run: Path, caches: set[str]) -> bool:
     inside = path.relative_to(run).parts
     if inside[0] == TEMPORARY:
         return len(inside) > 1 and inside[1] not in caches
-    return path.name.startswith(".") or ".part" in path.name
+    return (path.name.startswith(".") and path.name != RECORD) or ".part" in path.name
 
 
 def _last_line(folder: Path) -> str:

@@ -30,7 +30,7 @@ EARLY_TORCH_PENDING = NUMBERS_PENDING - {"training.cross_validate"} | {
     "training.evaluate", "training.release",
 }  # fmt: skip
 HEAVY = ("torch", "cv2", "skimage")
-ONE_OFF = ("benchmarks.studies.", "benchmarks.robustness.", "benchmarks.vectors.")  # for those who develop this
+ONE_OFF = ("benchmarks.studies.", "benchmarks.vectors.")  # for who develops this: they may take their seconds
 Parser = Callable[[str], argparse.ArgumentParser]
 
 

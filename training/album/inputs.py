@@ -17,13 +17,15 @@ from training.photos import PHOTO_SUFFIXES
 class Listing:
     """The photos of a folder by name, and how many other files of which kind it has.
 
-    unread: subfolders that cannot be entered. subfolders: photos right inside each, where they were not listed.
+    beside_results: photos that lie where results go. unread: subfolders that cannot be entered.
+    subfolders: photos right inside each, where they were not listed.
     """
 
     folder: Path
     photos: list[Path] = field(default_factory=list)
     hidden: int = 0
     results: int = 0
+    beside_results: int = 0
     others: Counter[str] = field(default_factory=Counter)
     unread: list[Path] = field(default_factory=list)
     subfolders: Counter[Path] = field(default_factory=Counter)
@@ -35,6 +37,8 @@ class Listing:
             parts.append(count(self.hidden, "hidden file"))
         if self.results:
             parts.append(f"{count(self.results, 'result')} of an earlier run")
+        if self.beside_results:
+            parts.append(f"{count(self.beside_results, 'photo')} in the folder of --out")
         if total := self.others.total():
             kinds = ", ".join(f"{printable(kind) or 'no extension'} {n}" for kind, n in sorted(self.others.items()))
             parts.append(f"{count(total, 'file')} that {'is no photo' if total == 1 else 'are no photos'} that can be "
@@ -59,8 +63,11 @@ def list_photos(folder: Path, recurse: bool = False, leave_out: Path | None = No
     for place, names, files in os.walk(folder, onerror=lambda error: listing.unread.append(Path(error.filename))):
         top = Path(place)
         results = results_in(top)
-        names[:] = [name for name in sorted(names) if not _is_same(top / name, leave_out)]
-        listing.hidden += sum(name.startswith(".") for name in names)
+        for name in [name for name in names if _is_same(top / name, leave_out)]:
+            listing.beside_results += _count_photos(top / name)
+            names.remove(name)
+        names.sort()
+        listing.hidden += sum(name.startswith(".") for name in names if recurse)
         names[:] = [name for name in names if not name.startswith(".")]
         for name in sorted(set(files) - {RECORD}):
             path = top / name
@@ -75,6 +82,8 @@ def list_photos(folder: Path, recurse: bool = False, leave_out: Path | None = No
                 listing.photos.append(path)
             else:
                 listing.others[suffix] += 1
+        if listing.photos and not recurse:
+            break  # subfolders only matter for a hint
     if not listing.photos:
         raise UserError(_nothing(listing))
     return listing
@@ -93,6 +102,16 @@ def _nothing(listing: Listing) -> str:
         return f"{printable(listing.folder)}: no photo right inside it, but in its subfolders: {places}; give one"
     kinds = ", ".join(sorted(PHOTO_SUFFIXES))
     return f"{printable(listing.folder)}: no photo in this folder ({kinds}); {listing.left_out() or 'it is empty'}"
+
+
+def _count_photos(folder: Path) -> int:
+    """Photos in a folder and its subfolders that are no results."""
+    return sum(
+        (Path(place) / name).suffix.lower() in PHOTO_SUFFIXES and not name.startswith(".") and name not in results
+        for place, _, files in os.walk(folder)
+        for results in [results_in(Path(place))]
+        for name in files
+    )
 
 
 def _is_same(path: Path, other: Path | None) -> bool:

@@ -140,6 +140,9 @@ def test_results_are_no_photos(run: Run, tmp_path: Path, capsys: pytest.CaptureF
         "a.jpg", "enhanced/a.jpg", "others/a.jpg", "others/more/a.jpg"]  # fmt: skip
     assert ".: left out 1 result of an earlier run" in capsys.readouterr().err
     photo(tmp_path / "enhanced" / "a.jpg", "red")
+    assert run(".", "--overwrite") == 0 and "left out 2 results of an earlier run, 1 photo in the folder of --out" in (
+        capsys.readouterr().err)  # fmt: skip
+    photo(tmp_path / "enhanced" / "a.jpg", "red")
     assert run(".", "--out", "again") == 0
     assert (tmp_path / "again/enhanced/a.jpg").is_file(), "put there by hand, it is a photo"
 
