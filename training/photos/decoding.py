@@ -48,6 +48,7 @@ LOADERS = {
     "GIF": "gifload_source",
     "AVIF": "heifload_source",
 }
+FORGIVEN = {"JPEG": "truncated", "MPO": "truncated", "PNG": "truncated", "TIFF": "error"}  # up to which faults
 TIFF_CODECS = {1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946}  # that libvips brings; Pillow brings others, Zstandard among them
 
 
@@ -174,16 +175,16 @@ def _drawn(file: BinaryIO, draw: Callable[[OpenPhoto], T]) -> T:
     try:
         return draw(_open(header, file, fail_on="warning"))
     except pyvips.Error as error:
-        # Stray bytes in a JPEG and checksums of a PNG are forgiven; missing data would come out grey.
-        if header.format not in ("JPEG", "MPO", "PNG") or "premature end" in str(error):
+        # Stray bytes in a JPEG, checksums of a PNG, odd tags of a TIFF are forgiven; missing data would come out grey.
+        if header.format not in FORGIVEN or "premature end" in str(error):
             raise
-        return draw(_open(header, file, fail_on="truncated"))
+        return draw(_open(header, file, fail_on=FORGIVEN[header.format]))
 
 
 def _open(header: Header, file: BinaryIO, fail_on: str) -> OpenPhoto:
     notes = list(header.notes)
     turned = header.orientation >= 5
-    exif = clean_exif(header.exif, header.size[::-1] if turned else header.size, header.page is not None, notes)
+    exif = clean_exif(header.exif, header.size[::-1] if turned else header.size, notes)
     image = _load(header, file, fail_on)
     colour_bands, alpha_band = _bands(header, image)
     return OpenPhoto(

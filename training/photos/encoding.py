@@ -18,7 +18,7 @@ from PIL import ExifTags, TiffImagePlugin
 from training.commandline import printable
 from training.files import replacing
 from training.photos.decoding import PhotoError
-from training.photos.metadata import DESCRIPTIVE_TAGS, parsed_exif, shortened_exif
+from training.photos.metadata import DESCRIPTIVE_TAGS, DIRECTORIES, directory_of, parsed_exif, shortened_exif
 from training.photos.raster import Raster, Samples
 
 JPEG_QUALITY = 95
@@ -148,8 +148,7 @@ def _add_exif_to_tiff(file: BinaryIO, exif: bytes) -> None:
     parsed = parsed_exif(exif)
     added = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"MM" if order == ">" else b"II")
     for tag in DESCRIPTIVE_TAGS & set(parsed):
-        is_directory = tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
-        added[tag] = dict(parsed.get_ifd(tag)) if is_directory else parsed[tag]
+        added[tag] = directory_of(parsed, tag) if tag in DIRECTORIES else parsed[tag]
     file.seek(0, 2)
     file.write(bytes(file.tell() % 2))  # directories begin at even places
     at = file.tell()

@@ -5,8 +5,7 @@ Pillow reads the headers of all formats but TIFF, of which it knows some kinds o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from mmap import mmap
 from typing import Any, BinaryIO
@@ -16,11 +15,20 @@ from PIL import ExifTags, Image
 from training.photos.colour import ColourTags
 from training.photos.containers import heif, png, tiff
 from training.photos.formats import Refusal, refuse_by_beginning, refuse_raw_tiff
-from training.photos.metadata import GAIN_MAP_MARKS, INTEROPERABILITY_INDEX, IPTC_BLOCK, lost_metadata
+from training.photos.metadata import (
+    DESCRIPTIVE_TAGS,
+    DIRECTORIES,
+    GAIN_MAP_MARKS,
+    INTEROPERABILITY_INDEX,
+    IPTC_BLOCK,
+    lost_metadata,
+)
 
 UPRIGHT_FORMATS = ("HEIF", "AVIF")  # their decoders turn the picture, and EXIF has no say (ISO/IEC 23008-12)
 GAIN_MAP_DROPPED = "HDR gain map dropped: the result is standard range"
+XMP_KEYWORD = "XML:com.adobe.xmp"  # of a text in PNG
 DEPTHS = (1, 2, 4, 8, 16)
+MAX_EXIF_TYPE = 12  # those of TIFF 6.0
 SAMPLE_KINDS = {2: "signed", 3: "floating-point", 5: "complex signed", 6: "complex floating-point"}  # SampleFormat
 
 
@@ -57,17 +65,19 @@ def read_header(file: BinaryIO, content: mmap) -> Header:
     """Raises Refusal for what is not a photo of a kind that is read, and what Pillow raises."""
     beginning = content[:64]
     refuse_by_beginning(beginning)
-    return _of_tiff(file, content) if beginning.startswith(tiff.MAGICS) else _of_others(file, content)
+    return _of_tiff(content) if beginning.startswith(tiff.MAGICS) else _of_others(file, content)
 
 
 def _of_others(file: BinaryIO, content: mmap) -> Header:
     picture = Image.open(file)
     kind = str(picture.format)
-    exif = _exif_of(picture)
+    is_png = kind == "PNG"
+    texts = png.texts(content) if is_png else {}
+    exif = _exif_of(picture, png.exif(content) if is_png else b"")
     space, index = _exif_colour(exif)
     tags = ColourTags(
         profile=(picture.info["icc_profile"] or b"") if "icc_profile" in picture.info else None,
-        png=png.chunks_before_pixels(content, {b"cICP", b"sRGB", b"gAMA", b"cHRM"}) if kind == "PNG" else None,
+        png=png.colour_chunks(content) if is_png else None,
         heif_codes=heif.colour_codes(content) if kind in UPRIGHT_FORMATS else None,
         exif_space=space,
         interoperability=index,
@@ -78,25 +88,26 @@ def _of_others(file: BinaryIO, content: mmap) -> Header:
     elif kind == "MPO":
         header.notes.append("only the first picture of the file kept, a second view dropped")
     elif getattr(picture, "is_animated", False):
-        header.notes.append("only the first picture of the file kept")
+        which = "primary" if kind == "HEIF" else "first"
+        header.notes.append(f"only the {which} picture of the file kept")
     elif len(picture.info.get("sizes", ())) > 1:
         header.notes.append("only the largest picture of the file kept")
-    _note_losses(header, picture.info, _bytes(picture.info.get("xmp")), _photoshop_iptc(picture.info))
+    xmp = _bytes(picture.info.get("xmp")) or texts.get(XMP_KEYWORD, b"")
+    comment = {"comment": b""} if picture.info.get("comment") else {}
+    others = {key: text for key, text in (texts | comment).items() if key != XMP_KEYWORD and "exif" not in key}
+    _note_losses(header, xmp, _photoshop_iptc(picture.info), others)
     return header
 
 
-def _of_tiff(file: BinaryIO, content: mmap) -> Header:
-    pages = tiff.pages_of(content)
-    if not pages:
-        raise Refusal("a TIFF without a picture; replace or remove it")
+def _of_tiff(content: mmap) -> Header:
+    reader = tiff.Reader(content)
+    pages = reader.pages()
     refuse_raw_tiff(content[:64], pages)
+    if not pages:
+        raise ValueError("a TIFF without a picture")
     page = tiff.photo_of(pages)
     _refuse_samples(page)
-    exif = Image.Exif()
-    exif.bigtiff = content[2:4] in (b"+\0", b"\0+")
-    exif.endian = page.order
-    with suppress(Exception):  # broken metadata raises anything; what is left of it is looked at later
-        exif.load_from_fp(file, page.offset)
+    exif = _exif_of_tiff(reader, page)
     space, index = _exif_colour(exif)
     profile = page.data(tiff.ICC) if tiff.ICC in page else None
     tags = ColourTags(profile=profile, exif_space=space, interoperability=index)
@@ -109,7 +120,7 @@ def _of_tiff(file: BinaryIO, content: mmap) -> Header:
     if extra > 0:
         header.notes.append(f"{extra} extra channel{'s' if extra > 1 else ''} that is neither colour nor alpha dropped")
     iptc = page.data(tiff.IPTC) or (page.data(tiff.PHOTOSHOP) if IPTC_BLOCK in page.data(tiff.PHOTOSHOP) else b"")
-    _note_losses(header, {}, page.data(tiff.XMP), iptc)
+    _note_losses(header, page.data(tiff.XMP), iptc, ())
     return header
 
 
@@ -123,11 +134,32 @@ def _refuse_samples(page: tiff.Directory) -> None:
         raise Refusal(f"{name} samples of {max(depths)} bits have no agreed range: export 8 or 16 bits")
 
 
-def _exif_of(picture: Image.Image) -> Image.Exif:
+def _exif_of_tiff(reader: tiff.Reader, page: tiff.Directory) -> Image.Exif:
+    """Its own and those of the directories that it points at, as EXIF has them, in which BigTIFF is unknown."""
+    entries = _descriptive(page, DESCRIPTIVE_TAGS)
+    for tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+        if linked := reader.linked(page, tag):
+            details = _descriptive(linked, set(linked.fields))
+            if below := reader.linked(linked, ExifTags.IFD.Interop):
+                details[ExifTags.IFD.Interop] = _descriptive(below, set(below.fields))
+            entries[tag] = details
+    exif = Image.Exif()
+    exif.load(b"Exif\0\0" + tiff.classic_bytes(entries, page.order))
+    return exif
+
+
+def _descriptive(directory: tiff.Directory, tags: set[int]) -> tiff.Entries:
+    """Values of these tags, without pointers to other directories and of the types that EXIF has."""
+    return {tag: entry for tag, entry in directory.fields.items()
+            if tag in tags and tag not in DIRECTORIES and 1 <= entry[0] <= MAX_EXIF_TYPE}  # fmt: skip
+
+
+def _exif_of(picture: Image.Image, chunk: bytes) -> Image.Exif:
+    """chunk: of a PNG, in which Pillow would look for EXIF behind its pixels by decoding these."""
+    if chunk:
+        picture.info.setdefault("exif", b"Exif\0\0" + chunk)
     try:
-        return picture.getexif()
-    except (OSError, Image.DecompressionBombError):
-        raise  # of a PNG, which is decoded in search of EXIF behind its pixels
+        return Image.Image.getexif(picture)
     except Exception:  # broken metadata raises anything
         return Image.Exif()
 
@@ -143,8 +175,8 @@ def _exif_colour(exif: Image.Exif) -> tuple[int | None, str]:
         return None, ""
 
 
-def _note_losses(header: Header, info: Mapping[Any, Any], xmp: bytes, iptc: bytes) -> None:
-    if note := lost_metadata(info, xmp, iptc):
+def _note_losses(header: Header, xmp: bytes, iptc: bytes, texts: Collection[str]) -> None:
+    if note := lost_metadata(xmp, iptc, texts):
         header.notes.append(note)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from typing import Any
 
 from PIL import ExifTags, Image
 
+from training.commandline import printable
 from training.photos.colour import EXIF_SRGB
 
 DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop)
@@ -28,17 +29,18 @@ XMP_NAMES = {
 }  # fmt: skip
 IPTC_NAMES = {5: "title", 25: "keywords", 80: "author", 90: "place", 116: "copyright", 120: "caption"}  # of record 2
 
+MAX_NAMES = 8  # of texts that a note lists
 
-def clean_exif(exif: Image.Exif, size: tuple[int, int], is_tiff: bool, notes: list[str]) -> bytes:
+
+def clean_exif(exif: Image.Exif, size: tuple[int, int], notes: list[str]) -> bytes:
     """EXIF with orientation 1, this upright (width, height), sRGB, and without thumbnail; b"" where there is none.
 
     Broken EXIF is left out, with a note.
     """
     try:
         directories = {name: dict(exif.get_ifd(name)) for name in DIRECTORIES}
-        # A new one: that of a BigTIFF would be written with offsets of 8 bytes, which EXIF does not have.
         clean = Image.Exif()
-        clean.update({tag: value for tag, value in exif.items() if not is_tiff or tag in DESCRIPTIVE_TAGS})
+        clean.update(dict(exif))
         details, interoperability = directories[ExifTags.IFD.Exif], directories[ExifTags.IFD.Interop]
         if not len(clean) and not details:
             return b""
@@ -75,6 +77,14 @@ def parsed_exif(exif: bytes) -> Image.Exif:
     return parsed
 
 
+def directory_of(exif: Image.Exif, tag: int) -> dict[int, Any]:
+    """The entries of a directory, with those of Interoperability in place of a pointer at them."""
+    entries = dict(exif.get_ifd(tag))
+    if ExifTags.IFD.Interop in entries:
+        entries[ExifTags.IFD.Interop] = exif.get_ifd(ExifTags.IFD.Interop)
+    return entries
+
+
 def shortened_exif(exif: bytes, max_bytes: int) -> tuple[bytes, list[str]]:
     """EXIF without its longest entries, of which the maker note is the usual one, and the names of these."""
     dropped: list[str] = []
@@ -96,7 +106,7 @@ def _length(value: object) -> int:
     return len(value) if isinstance(value, bytes | str | tuple) else 1
 
 
-def lost_metadata(info: Mapping[Any, Any], xmp: bytes, iptc: bytes) -> str | None:
+def lost_metadata(xmp: bytes, iptc: bytes, texts: Collection[str]) -> str | None:
     """A note that names what a file says about its scene beside EXIF, which results do not carry yet."""
     losses = []
     xmp_names = [name for mark, name in XMP_NAMES.items() if mark in xmp]
@@ -104,10 +114,8 @@ def lost_metadata(info: Mapping[Any, Any], xmp: bytes, iptc: bytes) -> str | Non
         losses.append(_listed("XMP", xmp_names))
     if iptc:
         losses.append(_listed("IPTC", [name for number, name in IPTC_NAMES.items() if bytes((28, 2, number)) in iptc]))
-    if texts := [str(key) for key, value in info.items() if isinstance(value, str) and str(key)[:1].isupper()]:
-        losses.append(_listed("text", [text for text in texts if "xmp" not in text.lower()][:8]))
-    if info.get("comment"):
-        losses.append("comment")
+    if texts:
+        losses.append(_listed("text", [printable(text) for text in texts][:MAX_NAMES]))
     return f"metadata left out: {', '.join(losses)}" if losses else None
 
 

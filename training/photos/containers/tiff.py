@@ -21,6 +21,9 @@ UNSIGNED, UNDEFINED = 1, 4  # SampleFormat
 MAX_PAGES, MAX_DEPTH, MAX_NUMBERS, MAX_DATA_BYTES = 4096, 3, 256, 1 << 26
 
 
+Entries = dict[int, "tuple[int, bytes] | Entries"]
+
+
 @dataclass(frozen=True)
 class Directory:
     """A picture of a TIFF.
@@ -126,6 +129,13 @@ class Reader:
             pass
         return pages
 
+    def linked(self, directory: Directory, tag: int) -> Directory | None:
+        """The directory that a tag points at, such as EXIF's; None where there is none that can be read."""
+        try:
+            return self._directory(directory.numbers(tag)[0], directory.number, 0)[0]
+        except (IndexError, struct.error):
+            return None
+
     def _offset_at(self, place: int) -> int:
         return struct.unpack_from(self.order + ("Q" if self.is_big else "I"), self.content, place)[0]
 
@@ -161,8 +171,26 @@ class Reader:
                     continue
 
 
-def pages_of(content: mmap | bytes) -> list[Directory]:
-    return Reader(content).pages()
+def classic_bytes(directory: Entries, order: str) -> bytes:
+    """A TIFF with offsets of 4 bytes of these entries, directories among them, as EXIF wants it."""
+    return (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8) + _written(directory, 8, order)
+
+
+def _written(entries: Entries, start: int, order: str) -> bytes:
+    table, body = struct.pack(order + "H", len(entries)), b""
+    after = start + 2 + 12 * len(entries) + 4
+    for tag, entry in sorted(entries.items()):
+        if isinstance(entry, dict):
+            kind, count, value = 4, 1, _written(entry, after + len(body), order)
+        else:
+            kind, value = entry
+            count = len(value) // TYPE_BYTES[kind]
+        if isinstance(entry, dict) or len(value) > 4:
+            field, body = struct.pack(order + "I", after + len(body)), body + value + bytes(len(value) % 2)
+        else:
+            field = value.ljust(4, b"\0")
+        table += struct.pack(order + "HHI", tag, kind, count) + field
+    return table + bytes(4) + body
 
 
 def photo_of(pages: list[Directory]) -> Directory:
