@@ -36,7 +36,7 @@ Row = dict[str, Any]
 
 def describe(manifest: Manifest) -> Row:
     """One artifact as it stands in artifacts.json; 1 KB is 1000 bytes."""
-    floor, fidelity = floor_of(manifest.precision, manifest.io), manifest.fidelity
+    floor, fidelity = floor_of(manifest.format, manifest.precision, manifest.io), manifest.fidelity
     verdict, below_by_db = judge(fidelity, floor)
     size_bar_kb = SIZE_BARS_KB.get(manifest.precision) if manifest.source.generator == "pocket" else None
     row = {

@@ -68,7 +68,7 @@ def test_the_verdict_is_that_of_the_floors(
     precision: Any,
 ) -> None:  # fmt: skip
     fidelity = Fidelity(12, mean, worst, enhance_mean, enhance_worst, 0.0, shift, step, step, None)
-    floor = floor_of(precision, "float")
+    floor = floor_of("tflite", precision, "float")
     assert floor
     verdict, below_by_db = artifacts.judge(fidelity, floor)
     assert (verdict == "meets") == (below_floor(fidelity, floor) is None)

@@ -15,7 +15,8 @@ from PIL import Image
 from conversion import convert as path
 from conversion.artifact import CHECKSUM, MANIFEST, Artifact, ArtifactError, Delegation, EntryPoint, Precision, Target
 from conversion.calibration import Photos, calibrate, find_photos
-from conversion.export import ConversionError, Converter, Form, Lowered, Source, require_one_delegate, toolchain
+from conversion.converter import Converter, Form, make_parser
+from conversion.export import ConversionError, Lowered, Source, require_one_delegate, toolchain
 from conversion.golden import golden_psnr
 from conversion.runtimes import Array, ArtifactEngine, Tensor, from_layout, to_layout
 from conversion.sensitivity import sensitivity
@@ -87,8 +88,9 @@ def converting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[...,
         flags = ("--tile", TILE_PX, "--out", str(tmp_path / "out"), *flags)
         precisions: tuple[Precision, ...] = ("fp32", "w8", "w8a8")
         targets: tuple[Target, ...] = ("litert", "vulkan")
-        converter = Converter("tflite", lower, precisions, targets, ("float", "uint8"), runs_here=("litert",))
-        return run(path.make_parser("test", converter), lambda args: path.convert(args, converter), flags)
+        monkeypatch.setattr(Converter, "lower", lambda self, *given: lower(*given))
+        converter = Converter("tflite", "none", precisions, targets, ("float", "uint8"), runs_here=("litert",))
+        return run(make_parser("test", converter), lambda args: path.convert(args, converter), flags)
 
     return convert
 
