@@ -56,7 +56,7 @@ class Calibration:
 def find_photos(folder: Path | None, judges_max: int = JUDGES_MAX) -> Photos:
     """The photos of a folder, by turns for calibration and for fidelity; of the embedded sample without one.
 
-    Of the sample, all scenes of the split fidelity judge and the others calibrate, those of the split calibration first.
+    Of the sample, scenes of the split fidelity judge and all others calibrate, those of the split calibration first.
     Training sees some of them, which does not matter: an artifact is compared with the float model, not with a DSLR.
 
     Raises:

@@ -24,7 +24,7 @@ from training.album.inputs import list_photos
 from training.alignment import known_view
 from training.alignment.aligned_pair import Record, Settings, align_pixels
 from training.alignment.homography import AlignmentError
-from training.commandline import run, whole
+from training.commandline import UserError, run, whole
 from training.files import write_text
 from training.photos import read_pixels
 

@@ -25,7 +25,7 @@ from benchmarks.machine import cores, cpu_model, time_runs, tools
 from benchmarks.studies.peers.contender import Contender
 from benchmarks.studies.peers.peak_memory import enhance_peak_mb
 from benchmarks.targets.host.mosaic import PHOTO_PX, encode, mosaic
-from training.commandline import real, run, whole
+from training.commandline import UserError, real, run, whole
 from training.files import write_text
 from training.photos import from_samples, read_pixels
 from training.tiling import to_uint8
