@@ -21,7 +21,7 @@ from conversion.backends.executorch.pocket import about_the_middle
 from conversion.calibration import calibrate
 from conversion.converter import Form
 from conversion.export import ConversionError, Source, inner
-from conversion.fidelity import FLOORS, enhance_by, measure
+from conversion.fidelity import FLOORS, enhance_by, floor_of, measure
 from conversion.runtimes import open_engine
 from training.checkpoint import Checkpoint
 from training.enhancer import Array, TorchEngine, thumbnail_planes
@@ -52,7 +52,8 @@ def test_precisions(precision: str, bytes_per_weight: int, source: Source, photo
     form = Form(precision, "xnnpack")
     lowered = lower(source, form, tmp_path)
     engine = open_engine("executorch", tmp_path, lowered.entry_points)
-    assert measure(engine, source.generator, [photo], TILE_PX, FLOORS[precision]).below_floor is None
+    floor = floor_of("executorch", precision, "float")
+    assert measure(engine, source.generator, [photo], TILE_PX, floor).below_floor is None
     reference = TorchEngine(source.generator)
     thumbnail = thumbnail_planes(photo, source.generator.thumbnail_px)
     by_analyze = enhance_by(reference, photo, source.generator, TILE_PX, engine.analyze(thumbnail))
