@@ -85,7 +85,7 @@ release: $(VENV)/ready
 	rm -rf dist runs/release
 	$(RUN) -m hatchling build --directory dist
 	for format in executorch tflite coreml; do $(RUN) conversion/to_$$format.py --checkpoint pocket-clean --out runs/release || exit 1; done
-	$(RUN) conversion/bundle.py runs/release/*/ --out dist
+	$(RUN) conversion/bundle.py runs/release/* --out dist
 
 # The paper's experiment: baselines and pocket, all from the same pairs by the same command, beside published DPED.
 EXPERIMENT := runs/experiment

@@ -118,12 +118,14 @@ Aside = Callable[
 
 @contextmanager
 def chatter_apart(args: argparse.Namespace, name: str) -> Iterator[Aside]:
-    """What toolchains and runtimes print goes to `<out>/<name>.log`, which errors name; with --verbose it is shown.
+    """What toolchains and runtimes print goes to `<out>/.<name>.log`, which errors name; with --verbose it is shown.
+
+    The file is hidden: `<out>/*` are artifacts.
 
     Raises:
         ConversionError: a toolchain failed, in a way of its own.
     """
-    log_path = args.out / f"{name}.log"
+    log_path = args.out / f".{name}.log"
     log_path.unlink(missing_ok=True)
     hint = "" if args.verbose else f"; {log_path} has what the toolchain printed"
 

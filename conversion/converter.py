@@ -96,8 +96,8 @@ def make_parser(description: str | None, converter: Converter) -> argparse.Argum
         "the embedded sample's)")  # fmt: skip
     add("--judges", type=whole(1), default=JUDGES_MAX, metavar="N", help="photos that judge at most (default: "
         "%(default)s)")  # fmt: skip
-    add("--min-psnr", type=real(0, PSNR_MAX_DB), metavar="DB", help="mean PSNR that fidelity must reach: layers stay float, the "
-        "most sensitive first, until it does (default: the precision's floor, all layers quantized)")  # fmt: skip
+    add("--min-psnr", type=real(0, PSNR_MAX_DB), metavar="DB", help="mean PSNR that fidelity must reach: layers stay "
+        "float, the most sensitive first, until it does (default: the precision's floor, all quantized)")  # fmt: skip
     add("--min-worst-psnr", type=real(0, PSNR_MAX_DB), metavar="DB", help="the same for the worst photo")
     add("--allow-below-floor", action="store_true", help="write the artifact all the same; its manifest says it")
     add("--out", type=Path, default=OUT, help="folder of artifacts (default: %(default)s)")

@@ -101,7 +101,7 @@ def _converted(folder: Path) -> Result:
     manifest = json.loads(path.read_text())
     del manifest["conversion_s"], manifest["files"]
     marked = ("manifest.json", "manifest.json.sha256", "Manifest.json", "MODEL_CARD.md")
-    return {"manifest": manifest} | _files(path.parent, marked)  # what toolchains print lies beside it
+    return {"manifest": manifest} | _files(folder, marked)
 
 
 def _measured(folder: Path) -> Result:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,7 +118,7 @@ def test_faithful_lowering_becomes_a_whole_artifact(
     printed = capsys.readouterr()
     assert printed.out == f"{folder}\n"
     assert len(printed.err.splitlines()) < 6 and "chatter" not in printed.err
-    assert "a toolchain's chatter" in folder.with_name(f"{folder.name}.log").read_text()
+    assert "a toolchain's chatter" in folder.with_name(f".{folder.name}.log").read_text()
     assert left_in(tmp_path / "out") == [folder.name]
     artifact = Artifact.load(folder).verify()
     manifest = artifact.manifest
@@ -182,6 +183,21 @@ def test_a_folder_that_is_no_artifact_is_not_replaced(
     assert converting(Imitation, *checkpoint_flags) == 1
     assert "is not an artifact" in capsys.readouterr().err
     assert precious.read_text() == "mine"
+
+
+def test_a_toolchain_that_fails_is_a_sentence_that_names_its_log(
+    converting: Callable[..., int], checkpoint_flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Crashing(Imitation):
+        def __init__(self, *given: Any):
+            raise RuntimeError("an operator is missing\nand a page of stack")
+
+    assert converting(Crashing, *checkpoint_flags) == 1
+    log = tmp_path / "out" / ".pocket-tflite-fp32.log"
+    sentence = f"pocket-tflite-fp32: RuntimeError: an operator is missing; {log} has what the toolchain printed"
+    assert capsys.readouterr().err.splitlines()[-1].endswith(sentence)
+    assert "a page of stack" in log.read_text() and "Traceback" in log.read_text()
+    assert left_in(tmp_path / "out") == []
 
 
 def test_bad_flags_are_sentences(
