@@ -116,8 +116,8 @@ def bench(
         enhance_by(float_engine, from_samples(photo.phone), reference.generator, tile_px)
         for photo in each(photos, "float reference")
     ]
-    fidelity = compare(photos, measurement.outputs, references, floor_of(manifest.precision, manifest.io),
-                       reference.sha256)  # fmt: skip
+    floor = floor_of(manifest.format, manifest.precision, manifest.io)
+    fidelity = compare(photos, measurement.outputs, references, floor, reference.sha256)
     if not measurement.enhance_s:
         protocol = replace(protocol, warm_up_runs=0, runs=0)
     report = Report(

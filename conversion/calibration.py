@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -12,20 +13,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from conversion.converter import JUDGES_MAX
 from training.commandline import UserError
-from training.data.pairs import find_pairs
+from training.data.pairs import PhotoPair, find_pairs
 from training.enhancer import thumbnail_planes, to_planes
 from training.generators.base import Condition, Generator
 from training.photos import from_samples, read_folder
 from training.tiling import Tile, read_tile
 
-JUDGES_MAX = 24  # photos that judge fidelity, unless told otherwise
 CALIBRATION_MAX = 32
 TILES_PER_PHOTO = 2
 VARIANTS = 3  # simulated phone photos of each scene of the embedded sample
-# Scenes of the embedded sample that judge; the other ones calibrate. Some of both also train the demo's generator,
-# which does not matter here: an artifact is compared with the float model, not with a DSLR photo.
-JUDGING_SCENES = ("chelsea", "coffee", "flower")
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -58,7 +56,8 @@ class Calibration:
 def find_photos(folder: Path | None, judges_max: int = JUDGES_MAX) -> Photos:
     """The photos of a folder, by turns for calibration and for fidelity; of the embedded sample without one.
 
-    Of the sample: of each scene three simulated phone photos and the photo itself, seven scenes in all.
+    Of the sample, scenes of the split fidelity judge and all others calibrate, those of the split calibration first.
+    Training sees some of them, which does not matter: an artifact is compared with the float model, not with a DSLR.
 
     Raises:
         UserError: a photo cannot be read, or there is none; no judge.
@@ -66,22 +65,29 @@ def find_photos(folder: Path | None, judges_max: int = JUDGES_MAX) -> Photos:
     if judges_max < 1:
         raise UserError(f"--judges {judges_max}: at least one photo must judge fidelity")
     if folder is None:
-        embedded = _embedded()
-        return Photos(embedded.calibration, embedded.fidelity[:judges_max])
+        return _embedded(judges_max)
     photos = list(read_folder(folder).values())
     return Photos(photos[1::2][:CALIBRATION_MAX], photos[::2][:judges_max])
 
 
-def _embedded() -> Photos:
+def _embedded(judges_max: int) -> Photos:
     splits = find_pairs(None)
-    pairs = [*splits.train, *splits.validation, *splits.calibration, *splits.fidelity]
-    photos = Photos([], [])
-    scenes = {path: [pair for pair in pairs if pair.dslr == path] for path in dict.fromkeys(p.dslr for p in pairs)}
-    for of_scene in scenes.values():
-        judges = any(f"/{scene}-" in of_scene[0].name for scene in JUDGING_SCENES)
-        loaded = [pair.load() for pair in of_scene[:VARIANTS]]
-        (photos.fidelity if judges else photos.calibration).extend([*(phone for phone, _ in loaded), loaded[0][1]])
-    return photos
+    return Photos(
+        _in_turns([*splits.calibration, *splits.validation, *splits.train])[:CALIBRATION_MAX],
+        _in_turns(splits.fidelity)[:judges_max],
+    )
+
+
+def _in_turns(pairs: Sequence[PhotoPair]) -> list[Pixels]:
+    """One photo of every scene, then a second one: VARIANTS simulated phone photos and the photo itself."""
+    scenes: dict[Path, list[Pixels]] = {}
+    for pair in pairs:
+        photos = scenes.setdefault(pair.dslr, [])
+        if len(photos) < VARIANTS:
+            photos.append(pair.load()[0])
+    for path, photos in scenes.items():
+        photos.append(next(pair for pair in pairs if pair.dslr == path).load()[1])
+    return [photo for turn in zip_longest(*scenes.values()) for photo in turn if photo is not None]
 
 
 def calibrate(photos: Sequence[Pixels], generator: Generator, tile_px: int) -> Calibration:

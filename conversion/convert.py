@@ -1,6 +1,6 @@
-"""The path that all converters share: flags, lowering, the check against float, the artifact's folder.
+"""The path that all converters share: lowering, the check against float, the artifact's folder.
 
-A converter supplies one function, `lower(source, form, folder) -> Lowered`, and is otherwise this file.
+A converter supplies one function, `lower(source, form, folder) -> Lowered`; its flags are in `converter`.
 """
 
 from __future__ import annotations
@@ -8,18 +8,16 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import logging
-import re
 import shutil
-import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from conversion.artifact import (
     MANIFEST,
@@ -32,46 +30,23 @@ from conversion.artifact import (
     Provenance,
     TilingSpec,
 )
-from conversion.calibration import JUDGES_MAX, Photos, Pixels, calibrate, find_photos
-from conversion.export import ConversionError, Converter, Form, Lowered, Source
+from conversion.calibration import Photos, Pixels, calibrate, find_photos
+from conversion.converter import Converter, Form, artifact_name
+from conversion.export import ConversionError, Lowered, Source
 from conversion.fidelity import GOLDEN_LEAST_DB, Floor, floor_of, measure
 from conversion.golden import golden_psnr, write_golden
 from conversion.model_card import model_card
 from conversion.runtimes import open_artifact, open_engine
 from conversion.sensitivity import BITS, in_words, sensitivity
-from training.checkpoint import Checkpoint, default_release
+from training.checkpoint import Checkpoint
+from training.commandline import Progress, UserError
 from training.files import locked, workspace, write_text
 from training.photos import from_samples
+from training.quiet import third_party_output_to
 
-TILE_PX = 256
-OUT = Path("runs/artifacts")
 CALIBRATED = ("w8a8", "pal6", "pal4")  # precisions whose ranges or biases are found on photos
 SENSITIVITY_TILES = 8
-
-
-def make_parser(description: str | None, converter: Converter) -> argparse.ArgumentParser:
-    """The flags of every converter."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument
-    add("--checkpoint", metavar="NAME_OR_PATH", default=default_release(), help="a released name or a path (default: "
-        "%(default)s)")  # fmt: skip
-    add("--precision", choices=converter.precisions, default=converter.precisions[0], help="default: %(default)s")
-    if len(converter.targets) > 1:
-        add("--target", choices=converter.targets, default=converter.targets[0], help="default: %(default)s")
-    if len(converter.ios) > 1:
-        add("--io", choices=converter.ios, default=converter.ios[0], help="thumbnail, tile and output as float in "
-            "[0, 1] or as 8 bits (default: %(default)s)")  # fmt: skip
-    add("--tile", type=int, default=TILE_PX, metavar="PX", help="side of a tile with its halo, fixed in the artifact "
-        "(default: %(default)s)")  # fmt: skip
-    add("--photos", type=Path, metavar="DIR", help="photos, by turns for calibration and to judge fidelity (default: "
-        "the embedded sample's)")  # fmt: skip
-    add("--judges", type=int, default=JUDGES_MAX, metavar="N", help="photos that judge at most (default: %(default)s)")
-    add("--min-psnr", type=float, metavar="DB", help="mean PSNR that fidelity must reach: layers stay float, the most "
-        "sensitive first, until it does (default: the precision's floor, all layers quantized)")  # fmt: skip
-    add("--min-worst-psnr", type=float, metavar="DB", help="the same for the worst photo")
-    add("--allow-below-floor", action="store_true", help="write the artifact all the same; its manifest says it")
-    add("--out", type=Path, default=OUT, help="folder of artifacts (default: %(default)s)")
-    return parser
+log = logging.getLogger(__name__)
 
 
 def convert(args: argparse.Namespace, converter: Converter) -> Path:
@@ -89,26 +64,26 @@ def convert(args: argparse.Namespace, converter: Converter) -> Path:
         calibration = calibrate(photos.calibration, source.generator, args.tile)
         source = Source(checkpoint, args.tile, calibration)
     judges = _large_enough(photos.fidelity, source)
-    floor = floor_of(wanted.precision, wanted.io, args.min_psnr, args.min_worst_psnr)
+    floor = floor_of(converter.format, wanted.precision, wanted.io, mean_db=args.min_psnr, worst_db=args.min_worst_psnr)
     search = args.min_psnr is not None or args.min_worst_psnr is not None
     name = artifact_name(checkpoint.name, converter, wanted)
 
-    with temporary_files_apart(), replacing_folder(args.out / name) as folder:
+    with temporary_files_apart(), replacing_folder(args.out / name) as folder, chatter_apart(args, name) as aside:
         attempts: list[Made] = []
 
         def holds(form: Form) -> bool:
-            attempts.append(attempt(source, form, converter, judges, floor, folder))
+            attempts.append(attempt(source, form, converter, judges, floor, folder, aside))
             fidelity = attempts[-1].fidelity
             missed = fidelity and fidelity.below_floor
             if missed:
-                logging.warning("%s: %s", name, missed)
+                log.warning("%s: %s", name, missed)
             return not missed
 
         if not holds(wanted) and search and wanted.precision in BITS:
             keep_fewest_in_float(wanted, source, photos, holds)
         made = attempts[-1]
         if made.fidelity is None:
-            logging.warning("%s: nothing on this machine runs %s; its fidelity is not measured", name, wanted.target)
+            log.warning("%s: nothing on this machine runs %s; its fidelity is not measured", name, wanted.target)
         elif made.fidelity.below_floor and not args.allow_below_floor:
             explain(source, wanted, photos)
             raise ConversionError(
@@ -117,10 +92,12 @@ def convert(args: argparse.Namespace, converter: Converter) -> Path:
             )
         tolerance = floor.worst_db if floor else GOLDEN_LEAST_DB
         manifest = _write_manifest(folder, name, converter, source, made, tolerance)
-        agreement = golden_psnr(open_artifact(Artifact.load(folder)), Artifact.load(folder)) if made.fidelity else None
+        with aside():
+            artifact = Artifact.load(folder)
+            agreement = golden_psnr(open_artifact(artifact), artifact) if made.fidelity else None
         if agreement is not None and not agreement >= tolerance and not args.allow_below_floor:
             raise ConversionError(f"{name}: {agreement:.1f} dB on its own golden pair, so nothing was written")
-    logging.info("%s", summary(manifest))
+    log.info("%s", summary(manifest))
     return Path(args.out / name)
 
 
@@ -134,14 +111,52 @@ class Made:
     fidelity: Fidelity | None
 
 
+Aside = Callable[
+    [], AbstractContextManager[None]
+]  # around calls of toolchains and runtimes: what they print is put aside
+
+
+@contextmanager
+def chatter_apart(args: argparse.Namespace, name: str) -> Iterator[Aside]:
+    """What toolchains and runtimes print goes to `<out>/.<name>.log`, which errors name; with --verbose it is shown.
+
+    The file is hidden: `<out>/*` are artifacts.
+
+    Raises:
+        ConversionError: a toolchain failed, in a way of its own.
+    """
+    log_path = args.out / f".{name}.log"
+    log_path.unlink(missing_ok=True)
+    hint = "" if args.verbose else f"; {log_path} has what the toolchain printed"
+
+    @contextmanager
+    def aside() -> Iterator[None]:
+        with third_party_output_to(log_path, args.verbose):
+            try:
+                yield
+            except (UserError, OSError):
+                raise
+            except Exception as error:
+                traceback.print_exc()
+                first_line = (str(error).splitlines() or [""])[0]
+                raise ConversionError(f"{name}: {type(error).__name__}: {first_line}") from error
+
+    try:
+        yield aside
+    except ConversionError as error:
+        raise ConversionError(f"{error}{hint if log_path.exists() else ''}") from error
+
+
 def attempt(
-    source: Source, form: Form, converter: Converter, judges: Sequence[Pixels], floor: Floor | None, folder: Path
-) -> Made:
+    source: Source, form: Form, converter: Converter, judges: Sequence[Pixels], floor: Floor | None, folder: Path,
+    aside: Aside,
+) -> Made:  # fmt: skip
     """Lower into a folder, emptied before, and measure fidelity."""
     for path in folder.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
+    log.info("lowering %s to %s %s", source.checkpoint.name, converter.format, form.precision)
     start = time.perf_counter()
-    with redirect_stdout(sys.stderr):  # toolchains chatter; stdout carries the artifact's path alone
+    with aside():
         try:
             lowered = converter.lower(source, form, folder)
         except RuntimeError as error:  # all that coremltools says of a full disk
@@ -152,12 +167,12 @@ def attempt(
                 f"{tempfile.gettempdir()}"
             ) from error
     conversion_s = time.perf_counter() - start
-    logging.info("%s %s: lowered in %.1f s", converter.format, form.precision, conversion_s)
     if form.target not in converter.runs_here:
         return Made(form, lowered, conversion_s, None)
-    engine = open_engine(converter.format, folder, lowered.entry_points)
-    with tqdm(total=len(judges), desc="fidelity", unit="photo") as bar:
-        fidelity = measure(engine, source.generator, map(from_samples, judges), source.tile_px, floor, bar.update)
+    with aside():
+        engine = open_engine(converter.format, folder, lowered.entry_points)
+    with Progress(len(judges), "photos that judge fidelity") as progress:
+        fidelity = measure(engine, source.generator, map(from_samples, judges), source.tile_px, floor, progress.advance)
     return Made(form, lowered, conversion_s, fidelity)
 
 
@@ -169,7 +184,7 @@ def keep_fewest_in_float(wanted: Form, source: Source, photos: Photos, holds: Ca
     """
 
     def try_with(layers: Sequence[str]) -> bool:
-        logging.info("float stay: %s", ", ".join(layers))
+        log.info("float stay: %s", ", ".join(layers))
         return holds(replace(wanted, float_layers=tuple(layer for layer in source.layers if layer in layers)))
 
     order = list(_sensitivity(source, wanted, photos))
@@ -190,7 +205,7 @@ def explain(source: Source, form: Form, photos: Photos) -> None:
     """Log which layers a missed floor is due to."""
     if form.precision in BITS:
         found = _sensitivity(source, form, photos)
-        logging.warning("PSNR of enhance with one convolution quantized: %s", in_words(found))
+        log.warning("PSNR of enhance with one convolution quantized: %s", in_words(found))
 
 
 def _sensitivity(source: Source, form: Form, photos: Photos) -> dict[str, float]:
@@ -198,16 +213,6 @@ def _sensitivity(source: Source, form: Form, photos: Photos) -> dict[str, float]
         photos.calibration or photos.fidelity, source.generator, source.tile_px
     )
     return sensitivity(source, form.precision, calibration.samples[:SENSITIVITY_TILES])
-
-
-def artifact_name(checkpoint: str, converter: Converter, form: Form) -> str:
-    """Of the folder: what is not the default is part of it."""
-    parts = [_file_name(checkpoint), converter.format, form.precision]
-    if form.target != converter.targets[0]:
-        parts.append(form.target)
-    if form.io != converter.ios[0]:
-        parts.append(form.io)
-    return "-".join(parts)
 
 
 def summary(manifest: Manifest) -> str:
@@ -306,11 +311,6 @@ def _write_manifest(
     return manifest
 
 
-def _file_name(name: str) -> str:
-    """A checkpoint's name, fit for a folder."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:80] or "checkpoint"
-
-
 def _large_enough(photos: list[Pixels], source: Source) -> list[Pixels]:
     """Those that the tile plan can cut.
 
@@ -324,5 +324,5 @@ def _large_enough(photos: list[Pixels], source: Source) -> list[Pixels]:
             f"no photo of at least {least} px a side to measure fidelity on; give other --photos or a smaller --tile"
         )
     if len(usable) < len(photos):
-        logging.warning("%d photos are below one tile of %d px and were left out", len(photos) - len(usable), least)
+        log.warning("%d photos are below one tile of %d px and were left out", len(photos) - len(usable), least)
     return usable

@@ -1,27 +1,18 @@
-"""What a converter is given (`Source` and `Form`) and what it gives back (`Lowered`)."""
+"""What a lowering is given (`Source`) and what it gives back (`Lowered`)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from conversion.artifact import (
-    SIDE_PX_MAX,
-    Delegation,
-    EntryPoint,
-    Format,
-    Precision,
-    Quantization,
-    Target,
-    TensorSpec,
-)
+from conversion.artifact import SIDE_PX_MAX, Delegation, EntryPoint, Quantization, TensorSpec
 from conversion.calibration import Calibration
+from conversion.converter import Form, Io
 from training.checkpoint import Checkpoint
 from training.commandline import UserError
 from training.generators.base import Condition, Generator
@@ -83,23 +74,6 @@ class EnhanceForExport(nn.Module):
 
     def forward(self, tile: Tensor, *condition: Tensor) -> tuple[Tensor]:
         return (self.clamp(self.generator.enhance(tile, *condition)),)
-
-
-Io = Literal["float", "uint8"]
-
-
-@dataclass(frozen=True)
-class Form:
-    """What is asked of a converter.
-
-    io: type of thumbnail, tile and output: float32 in [0, 1], or 8 bits (in Core ML: images).
-    float_layers: convolutions of enhance that are not quantized, by their names in `Source.layers`.
-    """
-
-    precision: Precision
-    target: Target
-    io: Io = "float"
-    float_layers: tuple[str, ...] = ()
 
 
 class Source:
@@ -200,25 +174,6 @@ class Lowered:
     delegation: dict[str, Delegation | None]
     tools: Sequence[str]
     quantization: Quantization | None = None
-
-
-Lower = Callable[[Source, Form, Path], Lowered]
-
-
-@dataclass(frozen=True)
-class Converter:
-    """A toolchain: how it lowers and what it offers.
-
-    precisions, targets: what `--precision` and `--target` may be, the best of each first.
-    ios: forms of input and output. runs_here: targets that this project can run on this kind of machine.
-    """
-
-    format: Format
-    lower: Lower
-    precisions: tuple[Precision, ...]
-    targets: tuple[Target, ...]
-    ios: tuple[Io, ...]
-    runs_here: tuple[Target, ...]
 
 
 @contextmanager

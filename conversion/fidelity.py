@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from conversion.artifact import Fidelity, Precision
+from conversion.artifact import Fidelity, Format, Precision
 from training.enhancer import Array, Engine, TorchEngine, enhance_photo, thumbnail_planes
 from training.generators.base import Generator
 from training.quality import metrics
@@ -34,6 +34,10 @@ FLOORS: dict[Precision, Floor | None] = {
     "w8a8": Floor(mean_db=44.0, worst_db=38.0),
     "pal4": None,  # for the record: four bits are too few for a photo
 }
+# Where a runtime also computes in float16 if the processor can, sums are rounded to 11 bits, not weights alone; which
+# processor converts must not decide. LiteRT's CPU and the evaluator of ML programs compute in float32.
+COMPUTES_IN_HALF: tuple[Format, ...] = ("executorch",)
+HALF_ARITHMETIC_FLOOR = Floor(mean_db=60.0, worst_db=52.0)
 EIGHT_BIT_FLOOR_DB = 50.0  # what rounding to 8 bits leaves of the best output is about 59
 COLOUR_SHIFT_MOST = 0.002  # half a grey level
 BORDER_STEP_MOST_LEVELS = 0.5
@@ -42,10 +46,16 @@ GOLDEN_LEAST_DB = 20.0  # of a precision without a floor: still a picture of the
 
 
 def floor_of(
-    precision: Precision, io: str, mean_db: float | None = None, worst_db: float | None = None
+    format_: Format, precision: Precision, io: str, *, mean_db: float | None = None, worst_db: float | None = None
 ) -> Floor | None:
-    """The precision's floor; lower where the output has 8 bits; what is given instead, where something is."""
+    """The floor of a precision in a format.
+
+    It is lower where the output has 8 bits, or where the runtime computes in float16; `mean_db` and `worst_db` take its
+    place where they are set.
+    """
     floor = FLOORS[precision]
+    if precision == "fp16" and format_ in COMPUTES_IN_HALF:
+        floor = HALF_ARITHMETIC_FLOOR
     if floor is not None and io == "uint8":
         floor = Floor(min(floor.mean_db, EIGHT_BIT_FLOOR_DB), min(floor.worst_db, EIGHT_BIT_FLOOR_DB))
     if mean_db is None and worst_db is None:

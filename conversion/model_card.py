@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from conversion.artifact import Fidelity, Manifest, Quantization, TensorSpec
 from training.checkpoint import Checkpoint
+
+SCORES = {  # of training/quantize_aware.py: all are PSNR to the float network on photos
+    "float_against_source": "weights on the grid of 8 bits against the network they were made from",
+    "imitated_w8a8": "computed in 8 bits, after the weights learned to bear it",
+    "imitated_w8a8_before": "computed in 8 bits, before that",
+    "psnr_mean_db": "mean PSNR",
+    "psnr_worst_db": "of the worst photo",
+}
 
 
 def model_card(manifest: Manifest, checkpoint: Checkpoint) -> str:
@@ -41,11 +50,55 @@ origins at multiples of {tiling.align_px} px; border rule "{tiling.border}". Col
 
 A device passes its self-test when the golden tile agrees to {manifest.golden.tolerance_psnr_db:g} dB.
 
-## Quality and provenance, as the checkpoint states them
-```json
-{json.dumps({"scores": checkpoint.scores, "provenance": checkpoint.provenance}, indent=2, ensure_ascii=False)}
-```
+## What it is good for
+Photos of phones, in sRGB with 8 bits, of any size: looking at them, printing them, before they are edited by hand.
+It changes tone and colour, and guesses fine detail: its output is no evidence of what was there, nothing to measure in
+or to diagnose from, and no input for other programs that expect what the camera saw. Photos that were edited already,
+screenshots, drawings and scans are not what it learned from.
+
+## Scores, as the checkpoint states them
+{_scores(checkpoint.scores)}
+
+## Where the weights come from
+{_origin(checkpoint.provenance)}
 """
+
+
+def _scores(scores: Mapping[str, Any]) -> str:
+    """A line each; nested ones under the name of theirs."""
+    lines = [f"- {line}" for line in _in_words(scores)]
+    return "\n".join(lines) or "None are stated: its gain over the phone photo was not measured."
+
+
+def _in_words(scores: Mapping[str, Any]) -> Iterator[str]:
+    for name, score in scores.items():
+        if isinstance(score, Mapping):
+            yield f"{_phrase(name)}: " + ", ".join(_in_words(score))
+        elif isinstance(score, float):
+            yield f"{_phrase(name)} {score:.2f}" + (" dB" if name.endswith("_db") else "")
+        else:
+            yield f"{_phrase(name)} {score}"
+
+
+def _phrase(name: str) -> str:
+    """The field's name of a score, such as "mean PSNR" of "psnr_mean_db"."""
+    if name in SCORES:
+        return SCORES[name]
+    return name.removesuffix("_db").replace("_", " ")
+
+
+def _origin(provenance: Mapping[str, Any]) -> str:
+    """What it learned from, and each network that it was made from, back to the first."""
+    lines, step = [], provenance
+    while isinstance(step, Mapping) and step:
+        settings, source = step.get("settings", {}), step.get("source")
+        if pairs := settings.get("pairs"):
+            lines.append(f"Photo pairs: {pairs}")
+        if isinstance(source, Mapping):
+            lines.append(f"Made from the network {source.get('name')}, sha256 {source.get('sha256')}")
+        step = source.get("provenance", {}) if isinstance(source, Mapping) else {}
+    unique = dict.fromkeys(lines)
+    return "\n".join(f"- {line}." for line in unique) or "Not stated."
 
 
 def _numbers(quantization: Quantization | None) -> str:

@@ -126,10 +126,12 @@ TASKS = {
         lambda given, out: [str(given / "photos"), "--checkpoint", str(given / "tiny.safetensors"), "--overwrite",
                             "--out", str(out)],
         _files, True),
-    "convert": Task("conversion.to_coreml", ("coremltools",), _convert_command, _converted, True),
+    "convert": Task(
+        "conversion.to_coreml", ("coremltools", "conversion.convert", "conversion.backends.coreml.lowering"),
+        _convert_command, _converted, True),
     "benchmark": Task(
         "benchmarks.on_host", ("conversion.fidelity", "training.data.pairs", "training.quality.metrics"),
-        lambda given, out: [*map(str, (given / "convert" / "result").iterdir()), "--checkpoint",
+        lambda given, out: [*map(str, (given / "convert" / "result").glob("*/")), "--checkpoint",
                             str(given / "tiny.safetensors"), "--photos", str(given / "photos"), "--runs", "1", "--out",
                             str(out)],
         _measured, True, "convert"),

@@ -2,7 +2,8 @@
 
 What conversion made, as its manifests tell it: one row per artifact, by checkpoint, with size, delegation, conversion
 time and fidelity beside their bars. Every file is checked first. Writes artifacts.json and artifacts.md, where rows of
-checkpoints that none of these artifacts is from stay as they are. A report: bars missed are said, not punished.
+other artifacts stay as they are, but for those of an earlier state of a checkpoint. A report: bars missed are said, not
+punished.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ Row = dict[str, Any]
 
 def describe(manifest: Manifest) -> Row:
     """One artifact as it stands in artifacts.json; 1 KB is 1000 bytes."""
-    floor, fidelity = floor_of(manifest.precision, manifest.io), manifest.fidelity
+    floor, fidelity = floor_of(manifest.format, manifest.precision, manifest.io), manifest.fidelity
     verdict, below_by_db = judge(fidelity, floor)
     size_bar_kb = SIZE_BARS_KB.get(manifest.precision) if manifest.source.generator == "pocket" else None
     row = {
@@ -223,13 +224,18 @@ def in_order(rows: Iterable[Row]) -> list[Row]:
     return sorted(rows, key=order)
 
 
+def other_rows(rows: Sequence[Row], earlier: Sequence[Row]) -> list[Row]:
+    """Those of earlier artifacts that are not among `rows`, unless their checkpoint has other weights by now."""
+    names, weights = {row["name"] for row in rows}, {row["checkpoint"]: row["checkpoint_sha256"] for row in rows}
+    same = [row for row in earlier if weights.get(row["checkpoint"]) in (None, row["checkpoint_sha256"])]
+    return [row for row in same if row["name"] not in names]
+
+
 def report(args: argparse.Namespace) -> Path:
     loaded = [Artifact.load(folder).verify() for folder in each(args.artifacts, "checksums")]
     rows = [describe(artifact.manifest) for artifact in loaded]
-    renewed = {row["checkpoint"] for row in rows}
     path = args.out / "artifacts.json"
-    earlier = read_earlier(path, in_order)
-    rows = in_order(rows + [row for row in earlier if row["checkpoint"] not in renewed])
+    rows = in_order(rows + other_rows(rows, read_earlier(path, in_order)))
     text = markdown(rows)
     write_text(path, json.dumps(rows, indent=2, allow_nan=False) + "\n")
     write_text(args.out / "artifacts.md", text)

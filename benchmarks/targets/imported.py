@@ -44,7 +44,7 @@ def accept(path: Path, artifacts: Sequence[Artifact]) -> Report:
     manifest = artifact.manifest
     from conversion.fidelity import Floor, floor_of  # it brings torch, and scripts parse their arguments first
 
-    floor = floor_of(manifest.precision, manifest.io) or Floor(0.0, 0.0)
+    floor = floor_of(manifest.format, manifest.precision, manifest.io) or Floor(0.0, 0.0)
     fidelity = replace(
         report.fidelity, psnr_db_mean_floor=float(floor.mean_db), psnr_db_worst_floor=float(floor.worst_db)
     )

@@ -68,7 +68,7 @@ def test_the_verdict_is_that_of_the_floors(
     precision: Any,
 ) -> None:  # fmt: skip
     fidelity = Fidelity(12, mean, worst, enhance_mean, enhance_worst, 0.0, shift, step, step, None)
-    floor = floor_of(precision, "float")
+    floor = floor_of("tflite", precision, "float")
     assert floor
     verdict, below_by_db = artifacts.judge(fidelity, floor)
     assert (verdict == "meets") == (below_floor(fidelity, floor) is None)
@@ -188,17 +188,23 @@ def test_a_damaged_artifact_is_refused(
     assert not (tmp_path / "results").exists()
 
 
-def test_rows_of_other_checkpoints_stay(hollow_artifact: Artifact, tmp_path: Path) -> None:
+def test_rows_of_other_artifacts_stay_but_not_of_other_weights(hollow_artifact: Artifact, tmp_path: Path) -> None:
     arguments = [str(hollow_artifact.folder), "--out", str(tmp_path)]
     assert artifacts.main(arguments) == 0
     (mine,) = json.loads((tmp_path / "artifacts.json").read_text())
     (tmp_path / "artifacts.json").write_text(
-        json.dumps([mine | {"checkpoint": "another"}, mine | {"precision": "fp16", "name": "of the last time"}])
+        json.dumps(
+            [
+                mine | {"checkpoint": "another", "name": "another"},
+                mine | {"precision": "w8", "name": "not given"},
+                mine | {"precision": "fp16", "name": "of the last time", "checkpoint_sha256": "0" * 64},
+            ]
+        )
     )
     assert artifacts.main(arguments) == 0
     rows = json.loads((tmp_path / "artifacts.json").read_text())
     assert sorted((row["checkpoint"], row["precision"]) for row in rows) == sorted(
-        [("another", "fp32"), (mine["checkpoint"], "fp32")]
+        [("another", "fp32"), (mine["checkpoint"], "fp32"), (mine["checkpoint"], "w8")]
     )
 
 

@@ -220,7 +220,7 @@ def test_the_page_enhances_a_photo_offline_as_enhance_py_does(measured: Measured
         tab.click("#save-png")
     made = np.array(Image.open(download.value.path()).convert("RGB"))
     expected = Enhancer.load(checkpoint)(np.array(Image.open(measured.photo)))
-    floor = floor_of("fp32", "uint8")
+    floor = floor_of("tflite", "fp32", "uint8")
     assert floor is not None and metrics.psnr(made / 255, expected / 255) >= floor.worst_db
     with tab.expect_download() as download:
         tab.click("#save-jpeg")

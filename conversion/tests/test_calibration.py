@@ -10,14 +10,18 @@ import pytest
 import torch
 from PIL import Image
 
-from conversion.calibration import CALIBRATION_MAX, JUDGES_MAX, TILES_PER_PHOTO, calibrate, find_photos
+from conversion.calibration import CALIBRATION_MAX, TILES_PER_PHOTO, VARIANTS, calibrate, find_photos
+from conversion.converter import JUDGES_MAX
 from training.checkpoint import Checkpoint
 from training.commandline import UserError
+from training.data.embedded_sample import SAMPLE
 
 
 def test_embedded_scenes_judge_or_calibrate() -> None:
     photos = find_photos(None)
-    assert len(photos.fidelity) >= 12 and len(photos.calibration) >= 12
+    judging = sum(photo.split == "fidelity" for photo in SAMPLE)
+    assert len(photos.fidelity) == min(JUDGES_MAX, (VARIANTS + 1) * judging)
+    assert 12 <= len(photos.calibration) <= CALIBRATION_MAX
     sizes = {photo.shape for photo in photos.fidelity} & {photo.shape for photo in photos.calibration}
     seen = {photo.tobytes() for photo in photos.calibration if photo.shape in sizes}
     assert not seen & {photo.tobytes() for photo in photos.fidelity}

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from PIL import Image
 from conversion import convert as path
 from conversion.artifact import CHECKSUM, MANIFEST, Artifact, ArtifactError, Delegation, EntryPoint, Precision, Target
 from conversion.calibration import Photos, calibrate, find_photos
-from conversion.export import ConversionError, Converter, Form, Lowered, Source, require_one_delegate, toolchain
+from conversion.converter import Converter, Form, make_parser
+from conversion.export import ConversionError, Lowered, Source, require_one_delegate, toolchain
 from conversion.golden import golden_psnr
 from conversion.runtimes import Array, ArtifactEngine, Tensor, from_layout, to_layout
 from conversion.sensitivity import sensitivity
@@ -87,8 +89,9 @@ def converting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[...,
         flags = ("--tile", TILE_PX, "--out", str(tmp_path / "out"), *flags)
         precisions: tuple[Precision, ...] = ("fp32", "w8", "w8a8")
         targets: tuple[Target, ...] = ("litert", "vulkan")
-        converter = Converter("tflite", lower, precisions, targets, ("float", "uint8"), runs_here=("litert",))
-        return run(path.make_parser("test", converter), lambda args: path.convert(args, converter), flags)
+        monkeypatch.setattr(Converter, "lower", lambda self, *given: lower(*given))
+        converter = Converter("tflite", "none", precisions, targets, ("float", "uint8"), runs_here=("litert",))
+        return run(make_parser("test", converter), lambda args: path.convert(args, converter), flags)
 
     return convert
 
@@ -103,7 +106,8 @@ def checkpoint_flags(make_checkpoint: Callable[..., Checkpoint], tmp_path: Path,
 
 
 def left_in(folder: Path) -> list[str]:
-    return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
+    """Without what toolchains printed, which lies beside artifacts."""
+    return sorted(p.name for p in folder.iterdir() if p.suffix != ".log") if folder.exists() else []
 
 
 def test_faithful_lowering_becomes_a_whole_artifact(
@@ -111,7 +115,10 @@ def test_faithful_lowering_becomes_a_whole_artifact(
 ) -> None:
     assert converting(Imitation, *checkpoint_flags) == 0
     folder = tmp_path / "out" / "pocket-tflite-fp32"
-    assert capsys.readouterr().out == f"{folder}\n"
+    printed = capsys.readouterr()
+    assert printed.out == f"{folder}\n"
+    assert len(printed.err.splitlines()) < 6 and "chatter" not in printed.err
+    assert "a toolchain's chatter" in folder.with_name(f".{folder.name}.log").read_text()
     assert left_in(tmp_path / "out") == [folder.name]
     artifact = Artifact.load(folder).verify()
     manifest = artifact.manifest
@@ -178,6 +185,21 @@ def test_a_folder_that_is_no_artifact_is_not_replaced(
     assert precious.read_text() == "mine"
 
 
+def test_a_toolchain_that_fails_is_a_sentence_that_names_its_log(
+    converting: Callable[..., int], checkpoint_flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Crashing(Imitation):
+        def __init__(self, *given: Any):
+            raise RuntimeError("an operator is missing\nand a page of stack")
+
+    assert converting(Crashing, *checkpoint_flags) == 1
+    log = tmp_path / "out" / ".pocket-tflite-fp32.log"
+    sentence = f"pocket-tflite-fp32: RuntimeError: an operator is missing; {log} has what the toolchain printed"
+    assert capsys.readouterr().err.splitlines()[-1].endswith(sentence)
+    assert "a page of stack" in log.read_text() and "Traceback" in log.read_text()
+    assert left_in(tmp_path / "out") == []
+
+
 def test_bad_flags_are_sentences(
     converting: Callable[..., int], checkpoint_flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -187,8 +209,10 @@ def test_bad_flags_are_sentences(
 
     assert "all halo" in sentence("--tile", "16")
     assert "multiples of 4" in sentence("--tile", "50")
-    assert "choose from 1" in sentence("--tile", "-4")
-    assert "choose from 1" in sentence("--tile", "5000")
+    for side in ("-4", "5000"):
+        with pytest.raises(SystemExit):
+            converting(Imitation, "--tile", side)
+        assert "not a whole number from 1 to 4096" in capsys.readouterr().err
     assert "no such folder" in sentence("--photos", str(tmp_path / "none"))
     (tmp_path / "empty").mkdir()
     assert "no photo" in sentence("--photos", str(tmp_path / "empty"))

@@ -16,18 +16,21 @@ ct = pytest.importorskip("coremltools")
 from coremltools.proto import Model_pb2  # noqa: E402
 
 from conversion.artifact import Fidelity, ModelFile  # noqa: E402
+from conversion.backends.coreml import CONVERTER  # noqa: E402
 from conversion.backends.coreml import compact as coreml_compact  # noqa: E402
 from conversion.backends.coreml import quantization as coreml_quantization  # noqa: E402
+from conversion.backends.coreml.lowering import lower  # noqa: E402
 from conversion.backends.coreml.pocket import PocketAnalyze, PocketEnhance  # noqa: E402
 from conversion.backends.coreml.program import convert_to_program  # noqa: E402
 from conversion.calibration import calibrate  # noqa: E402
 from conversion.convert import CALIBRATED  # noqa: E402
-from conversion.export import Form, Lowered, Source  # noqa: E402
+from conversion.converter import Form  # noqa: E402
+from conversion.export import Lowered, Source  # noqa: E402
 from conversion.fidelity import measure  # noqa: E402
 from conversion.runtimes import open_engine  # noqa: E402
 from conversion.runtimes.mil import MilProgram  # noqa: E402
 from conversion.runtimes.mil_calibration import ranges  # noqa: E402
-from conversion.to_coreml import CONVERTER, lower, main  # noqa: E402
+from conversion.to_coreml import main  # noqa: E402
 from training import generators  # noqa: E402
 from training.checkpoint import Checkpoint  # noqa: E402
 from training.generators.base import Generator  # noqa: E402
@@ -405,12 +408,12 @@ def test_a_black_package_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     checkpoint = _network("pocket", POCKET)
     checkpoint.save(tmp_path / "pocket.safetensors")
-    monkeypatch.setattr("conversion.to_coreml.PocketEnhance", Black)
+    monkeypatch.setattr("conversion.backends.coreml.lowering.PocketEnhance", Black)
     arguments = ["--checkpoint", str(tmp_path / "pocket.safetensors"), "--tile", "128", "--precision", "fp16"]
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 1
     message = capsys.readouterr().err.splitlines()[-1]
     assert "pocket-coreml-fp16: below its fidelity floor, so nothing was written: mean PSNR" in message
-    assert not any((tmp_path / "out").iterdir())
+    assert not any((tmp_path / "out").glob("*/"))
 
 
 def test_the_default_is_small_and_faithful() -> None:

@@ -14,11 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from conversion.artifact import Target
-from conversion.backends.executorch.graph import InHalfPrecision, export, without_log_and_maximum
+from conversion.backends.executorch import CONVERTER, PRECISIONS
+from conversion.backends.executorch.graph import export, without_log_and_maximum
+from conversion.backends.executorch.half import HalfConvolution, with_half_convolutions
 from conversion.backends.executorch.pocket import about_the_middle
 from conversion.calibration import calibrate
-from conversion.export import ConversionError, Form, Source, inner
-from conversion.fidelity import FLOORS, enhance_by, measure
+from conversion.converter import Form
+from conversion.export import ConversionError, Source, inner
+from conversion.fidelity import FLOORS, enhance_by, floor_of, measure
 from conversion.runtimes import open_engine
 from training.checkpoint import Checkpoint
 from training.enhancer import Array, TorchEngine, thumbnail_planes
@@ -28,7 +31,7 @@ from training.quality import metrics
 pytest.importorskip("executorch")
 
 from conversion.backends.executorch import quantization as executorch_quantization
-from conversion.to_executorch import CAST, CONVERTER, PRECISIONS, in_8_bits, lower
+from conversion.backends.executorch.lowering import in_8_bits, lower
 
 TILE_PX = 64
 GRAPHS_BYTES = 60_000  # both graphs of Pocket without their weights
@@ -49,7 +52,8 @@ def test_precisions(precision: str, bytes_per_weight: int, source: Source, photo
     form = Form(precision, "xnnpack")
     lowered = lower(source, form, tmp_path)
     engine = open_engine("executorch", tmp_path, lowered.entry_points)
-    assert measure(engine, source.generator, [photo], TILE_PX, FLOORS[precision]).below_floor is None
+    floor = floor_of("executorch", precision, "float")
+    assert measure(engine, source.generator, [photo], TILE_PX, floor).below_floor is None
     reference = TorchEngine(source.generator)
     thumbnail = thumbnail_planes(photo, source.generator.thumbnail_px)
     by_analyze = enhance_by(reference, photo, source.generator, TILE_PX, engine.analyze(thumbnail))
@@ -57,10 +61,7 @@ def test_precisions(precision: str, bytes_per_weight: int, source: Source, photo
     assert engine.enhance(source.tile.numpy(), engine.analyze(thumbnail)).dtype == np.float32
 
     for taken in lowered.delegation.values():
-        assert taken is not None and taken.delegates == 1
-        # Inputs and outputs are cast, numbers in the graph are not: 1 + 3 in analyze, 4 + 1 in enhance.
-        assert taken.exceptions == ((CAST,) if precision == "fp16" else ())
-        assert taken.total - taken.delegated <= (5 if precision == "fp16" else 0)
+        assert taken is not None and taken.delegates == 1 and taken.delegated == taken.total
     assert (lowered.quantization is None) == (precision == "fp32")
     content = (tmp_path / "model.pte").read_bytes()
     assert len(content) < bytes_per_weight * source.generator.parameter_count() + GRAPHS_BYTES
@@ -203,9 +204,16 @@ def test_rewriting_keeps_the_values() -> None:
         torch.testing.assert_close(made, wanted)
 
 
-def test_half_precision_inside_float_outside(source: Source) -> None:
-    module = InHalfPrecision(source.analyze)
-    assert {parameter.dtype for parameter in module.parameters()} == {torch.float16}
+@torch.no_grad()
+def test_convolutions_alone_are_in_half_precision(source: Source, photo: Array) -> None:
+    module = with_half_convolutions(source.enhance)
+    dtypes = {name: parameter.dtype for name, parameter in module.named_parameters()}
+    half = {name for name, dtype in dtypes.items() if dtype == torch.float16}
+    assert half and half == {name for name in dtypes if re.search(r"body|\bdown\.\d|same", name)}
     assert {parameter.dtype for parameter in source.generator.parameters()} == {torch.float32}
-    with torch.no_grad():
-        assert {part.dtype for part in module(source.thumbnail)} == {torch.float32}
+    tile = torch.from_numpy(photo[:TILE_PX, :TILE_PX].transpose(2, 0, 1)[None].astype(np.float32))
+    (made,), (wanted,) = module(tile, *source.condition), source.enhance(tile, *source.condition)
+    assert made.dtype == torch.float32 and 0 < float((made - wanted).abs().max()) < 2e-3
+    x = torch.rand(1, 3, 8, 8)
+    convolution = nn.Conv2d(3, 4, 3)
+    assert HalfConvolution(convolution)(x).equal(convolution.half()(x.half()).float())

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conversion.calibration import calibrate
-from conversion.export import Form, Source
+from conversion.converter import Form
+from conversion.export import Source
 from conversion.runtimes import open_engine
 from training.checkpoint import Checkpoint
 from training.enhancer import Array

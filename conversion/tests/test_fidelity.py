@@ -5,13 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pytest
 
-from conversion.artifact import Fidelity
-from conversion.fidelity import FLOORS, below_floor, border_step, enhance_by, measure
+from conversion.artifact import Fidelity, Format, Precision
+from conversion.fidelity import (
+    FLOORS,
+    HALF_ARITHMETIC_FLOOR,
+    Floor,
+    below_floor,
+    border_step,
+    enhance_by,
+    floor_of,
+    measure,
+)
 from training.checkpoint import Checkpoint
 from training.enhancer import Array, TorchEngine
 from training.tiling import Tiling, plan
@@ -87,6 +96,18 @@ def test_a_wrong_analyze_spares_enhance_alone(judged: Callable[..., Fidelity]) -
 def test_flat_and_broken_pictures_are_below_the_floor(judged: Callable[..., Fidelity], value: float) -> None:
     missed = below_floor(judged(output=lambda y: np.full_like(y, value)), FLOORS["fp32"])
     assert missed is not None and "worst PSNR" in missed
+
+
+def test_arithmetic_in_half_may_lose_more_than_storage() -> None:
+    """By the format, not by the processor that happens to convert."""
+    assert floor_of("tflite", "fp16", "float") == floor_of("coreml", "fp16", "float") == Floor(65, 58)
+    assert floor_of("executorch", "fp16", "float") == HALF_ARITHMETIC_FLOOR == Floor(60, 52)
+    assert floor_of("executorch", "fp16", "uint8") == Floor(50, 50)
+    for precision in get_args(Precision):
+        if precision != "fp16":
+            assert len({floor_of(format_, precision, "float") for format_ in get_args(Format)}) == 1
+    assert floor_of("executorch", "fp16", "float", mean_db=63) == Floor(63, 52)
+    assert floor_of("coreml", "pal4", "float") is None
 
 
 def test_every_floor_counts() -> None:

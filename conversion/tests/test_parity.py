@@ -14,7 +14,8 @@ from torch import Tensor
 
 from conversion.artifact import Format
 from conversion.convert import TILE_PX
-from conversion.export import ConversionError, Form, Lowered, Source
+from conversion.converter import Form
+from conversion.export import ConversionError, Lowered, Source
 from conversion.fidelity import FLOORS
 from conversion.runtimes import ArtifactEngine, open_engine
 from training.checkpoint import Checkpoint
@@ -50,7 +51,7 @@ def converted(tmp_path: Path) -> Callable[..., Converted]:
     def convert(checkpoint: Checkpoint, kind: Format, tile_px: int = 64) -> Converted:
         pytest.importorskip(TOOLCHAINS[kind])
         source = Source(checkpoint, tile_px)
-        lowered = importlib.import_module(f"conversion.to_{kind}").CONVERTER.lower(
+        lowered = importlib.import_module(f"conversion.backends.{kind}.lowering").lower(
             source, Form("fp32", TARGETS[kind]), tmp_path
         )
         return Converted(source, lowered, open_engine(kind, tmp_path, lowered.entry_points))

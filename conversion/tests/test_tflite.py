@@ -16,7 +16,8 @@ from conversion import to_tflite
 from conversion.artifact import Precision
 from conversion.backends.tflite.pocket import PocketAnalyze, PocketEnhance
 from conversion.calibration import calibrate
-from conversion.export import ConversionError, Form, Io, Lowered, Source
+from conversion.converter import Form, Io
+from conversion.export import ConversionError, Lowered, Source
 from conversion.fidelity import floor_of
 from conversion.runtimes import ArtifactEngine, open_engine
 from training.checkpoint import Checkpoint
@@ -140,7 +141,7 @@ def test_pocket_in_channels_last_is_pocket(config: PocketConfig, make_checkpoint
 def test_pocket_agrees_with_float_in_one_delegate_each(
     precision: Precision, io: Io, made: Callable[..., Made], photo: Array
 ) -> None:
-    pocket, floor = made("pocket", precision, io), floor_of(precision, io)
+    pocket, floor = made("pocket", precision, io), floor_of("tflite", precision, io)
     assert floor is not None
     assert pocket.psnr_db(photo, float_condition=True) >= floor.mean_db
     assert pocket.psnr_db(photo, float_condition=False) >= floor.worst_db
@@ -259,7 +260,7 @@ def test_a_kernel_from_elsewhere_is_refused(
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "dyn8", "w8a8"])
 def test_dped_runs_the_same_kernels_in_both(precision: Precision, made: Callable[..., Made], photo: Array) -> None:
-    dped, floor = made("dped", precision), floor_of(precision, "float")
+    dped, floor = made("dped", precision), floor_of("tflite", precision, "float")
     assert floor is not None and dped.psnr_db(photo, float_condition=False) >= floor.worst_db
     analyze, enhance = (dped.lowered.delegation[name] for name in ("analyze", "enhance"))
     assert enhance is not None and enhance.delegates == 1 and enhance.exceptions == ()

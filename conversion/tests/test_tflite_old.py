@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from conversion.artifact import ArtifactError, Precision
-from conversion.export import Form, Source
+from conversion.converter import Form
+from conversion.export import Source
 from conversion.fidelity import floor_of
 from conversion.runtimes.tflite_old import OldRuntimeError, TfliteOldEngine, environment
 from training.checkpoint import Checkpoint
@@ -34,7 +35,7 @@ def test_float_files_load_and_agree(
     name: str, old_python: Path, make_checkpoint: Callable[..., Checkpoint], tmp_path: Path, photo: Array
 ) -> None:
     pytest.importorskip("litert_torch")
-    from conversion.to_tflite import lower
+    from conversion.backends.tflite.lowering import lower
 
     source = Source(make_checkpoint(name), TILE_PX)
     reference = TorchEngine(source.generator)
@@ -43,7 +44,7 @@ def test_float_files_load_and_agree(
     precisions: tuple[Precision, ...] = ("fp32", "fp16")
     for precision in precisions:
         entry_points = lower(source, Form(precision, "litert"), tmp_path).entry_points
-        engine, floor = TfliteOldEngine(old_python, tmp_path, entry_points), floor_of(precision, "float")
+        engine, floor = TfliteOldEngine(old_python, tmp_path, entry_points), floor_of("tflite", precision, "float")
         made = engine.enhance(tile, engine.analyze(thumbnail))
         assert engine.load_s > 0 and engine.peak_mb > engine.baseline_mb > 10
         engine.close()

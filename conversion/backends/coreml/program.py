@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from conversion.artifact import EntryPoint, TensorSpec
-from conversion.export import Form, Source
+from conversion.converter import Form
+from conversion.export import Source
 
 TARGETS = {"ios17": coremltools.target.iOS17, "ios18": coremltools.target.iOS18}
 

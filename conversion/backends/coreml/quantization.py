@@ -16,7 +16,8 @@ from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
 
 from conversion.artifact import EntryPoint, Precision, Quantization
 from conversion.backends.coreml.palettes import Palettized, with_palettes
-from conversion.export import ConversionError, Form, Source, inner
+from conversion.converter import Form
+from conversion.export import ConversionError, Source, inner
 from conversion.runtimes import to_layout
 from conversion.runtimes.mil import MilProgram
 from conversion.runtimes.mil_calibration import Range, ranges

@@ -1,11 +1,10 @@
 """Graphs as ExecuTorch's backends want them: exported, and rewritten where a backend lacks an operator.
 
-Every rewriting is exact or as good as exact; fewer constants and casts also make a smaller file.
+Every rewriting is exact or as good as exact; fewer constants also make a smaller file.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 
@@ -15,17 +14,6 @@ from torch.fx import GraphModule, Node
 
 _ATEN = torch.ops.aten
 _TAKE_A_NUMBER = {_ATEN.add.Tensor, _ATEN.sub.Tensor, _ATEN.mul.Tensor, _ATEN.div.Tensor}
-
-
-class InHalfPrecision(nn.Module):
-    """A module in float16 whose inputs and outputs stay float32."""
-
-    def __init__(self, module: nn.Module):
-        super().__init__()
-        self.module = copy.deepcopy(module).half()
-
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        return tuple(output.float() for output in self.module(*(given.half() for given in inputs)))
 
 
 def export(module: nn.Module, inputs: Sequence[Tensor]) -> GraphModule:
@@ -53,8 +41,7 @@ def _fold_full_like(graph_module: GraphModule) -> None:
 def _share_numbers(graph_module: GraphModule) -> None:
     """Numbers in arithmetic become one constant each, in the type that it is computed in.
 
-    ExecuTorch makes a constant of every use of a number, and in float16 a cast outside the delegate, too: 6 KB and 26
-    casts of Pocket's analyze.
+    ExecuTorch makes a constant of every use of a number: 6 KB of Pocket's analyze.
     """
     graph = graph_module.graph
     first = next(node for node in graph.nodes if node.op == "call_function")

@@ -24,7 +24,8 @@ from executorch.backends.xnnpack.utils.xnnpack_constants import (
 # They compute the same whichever way their inputs are turned, if all are turned alike.
 _MOVABLE = (
     schema.XNNAdd, schema.XNNSubtract, schema.XNNMultiply, schema.XNNDiv, schema.XNNMaximum, schema.XNNMinimum,
-    schema.XNNClamp, schema.XNNLog, schema.XNNExp, schema.XNNSquareRoot, schema.XNNCat, schema.XNNStaticSlice,
+    schema.XNNClamp, schema.XNNLog, schema.XNNExp, schema.XNNSquareRoot, schema.XNNConvert, schema.XNNCat,
+    schema.XNNStaticSlice,
 )  # fmt: skip
 _TO_CHANNELS_LAST, _TO_CHANNELS_FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
 _EXTERNAL = XNN_VALUE_FLAG_EXTERNAL_INPUT | XNN_VALUE_FLAG_EXTERNAL_OUTPUT
@@ -109,7 +110,8 @@ class _Pass:
         given = list(_inputs(operator).values())
         permutations = [self.turned[number].permutation for number in given if number in self.turned]
         others = [number for number in given if number not in self.turned]
-        if any(isinstance(self.values[number].xvalue_union, schema.XNNQuantizedTensorValue) for number in given):
+        touched = (*given, operator.output_id)
+        if any(isinstance(self.values[number].xvalue_union, schema.XNNQuantizedTensorValue) for number in touched):
             return None
         if any(math.prod(self.tensor(number).dims) > 1 for number in others):
             return None

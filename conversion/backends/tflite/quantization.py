@@ -16,7 +16,8 @@ from torch import Tensor
 
 from conversion.artifact import Quantization
 from conversion.backends.tflite import graph as tflite_graph
-from conversion.export import Form, Source, inner
+from conversion.converter import Form
+from conversion.export import Source, inner
 
 CONVOLUTION = qtyping.TFLOperationName.CONV_2D
 FLOAT = recipe_manager.AlgorithmName.FLOAT_CASTING
