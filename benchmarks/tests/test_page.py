@@ -69,6 +69,22 @@ def watch(browser: playwright.Browser) -> Iterator:
         assert watched.said == [], "no console message, dialog or request"
 
 
+OVERFLOWING = """() => [...document.querySelectorAll("table, svg, figure, .scroll, .device, .photo")].filter(
+(element) => {
+  const box = element.getBoundingClientRect();
+  const inside = element.tagName === "svg" || element.scrollWidth <= element.clientWidth + 1;
+  return box.width && (box.right > document.documentElement.clientWidth + 1 || !inside);
+}).map(element => element.outerHTML.slice(0, 80))"""
+
+
+@pytest.mark.parametrize("width", [360, 800, 1200, 1600])
+def test_nothing_is_cut(made_up_page: Path, watch, width: int) -> None:
+    """No table or drawing is wider than its place, and none has to be moved sideways."""
+    tab = watch(made_up_page, viewport={"width": width, "height": 900}).tab
+    assert tab.evaluate("document.documentElement.scrollWidth") == width
+    assert tab.evaluate(OVERFLOWING) == []
+
+
 def test_the_slider_drags(made_up_page: Path, watch) -> None:
     tab = watch(made_up_page).tab
     stack = tab.locator(".stack").first
