@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from training import threads
+
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the user's share of it, what a file may have
 log = logging.getLogger("pocket")
 
@@ -23,6 +25,7 @@ class UserError(Exception):
 def run(parser: argparse.ArgumentParser, body: Callable[[argparse.Namespace], Path], argv: Sequence[str] | None) -> int:
     """Parse, run `body`, print the path that it made. Returns the exit code: 0 only on success."""
     args = parser.parse_args(argv)
+    threads.let_them_sleep()
     threading.excepthook = _in_a_thread
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
     try:

@@ -1,11 +1,13 @@
-"""The embedded sample: photos that ship inside installed packages, as the DSLR side of simulated pairs.
+"""The embedded sample: photos as the DSLR side of simulated pairs, without network or download.
 
-No network and no download. Each photo is named with its author and licence and pinned by its checksum. Those that
-a generator learns from are free to use; the motorcycle, whose benchmark states no licence, only calibrates.
+Fourteen lie in sample/, the others ship inside installed packages. sample/photos.csv names each with its split, author
+and licence and pins it by its checksum. All are free to use but the motorcycle, whose benchmark states no licence: it
+only calibrates.
 """
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,8 @@ from pathlib import Path
 from training.commandline import UserError
 from training.files import sha256
 
-PUBLIC_DOMAIN, CC0, CC_BY = "public domain", "CC0-1.0", "CC-BY-2.0"
+FOLDER = Path(__file__).parent / "sample"
+FREE_LICENCES = ("public domain", "no known copyright restrictions", "CC0-1.0", "CC-BY-2.0")
 
 
 class SampleError(UserError):
@@ -22,7 +25,10 @@ class SampleError(UserError):
 
 @dataclass(frozen=True)
 class SamplePhoto:
-    """split: "train", "validation", "calibration" or "fidelity"; package and file: where it is installed."""
+    """split: "train", "validation", "calibration" or "fidelity".
+
+    package, file: where it is installed; without a package in sample/.
+    """
 
     name: str
     split: str
@@ -38,34 +44,27 @@ class SamplePhoto:
         Raises:
             SampleError: the package is not installed, or its photo is another one.
         """
-        spec = importlib.util.find_spec(self.package)  # finds without importing
-        folders = (spec.submodule_search_locations or []) if spec else []
-        path = next((path for folder in folders if (path := Path(folder, self.file)).is_file()), None)
+        package = self.package or "pocket-dslr"
+        path = next((path for folder in self._folders() if (path := Path(folder, self.file)).is_file()), None)
         if path is None:
             raise SampleError(
-                f"{self.file}: the package {self.package} does not bring it; reinstall {self.package} or give --pairs"
+                f"{self.file}: the package {package} does not bring it; reinstall {package} or give --pairs"
             )
         if sha256(path) != self.sha256:
-            raise SampleError(
-                f"{path}: not the expected photo (sha256 differs); reinstall {self.package} or give --pairs"
-            )
+            raise SampleError(f"{path}: not the expected photo (sha256 differs); reinstall {package} or give --pairs")
         return path
 
+    def _folders(self) -> list[str]:
+        if not self.package:
+            return [str(FOLDER)]
+        spec = importlib.util.find_spec(self.package)  # finds without importing
+        return list(spec.submodule_search_locations or []) if spec else []
 
-# Held out are two ordinary photos of daylight and of a room, unlike each other and those trained on.
-SAMPLE = (
-    SamplePhoto("astronaut", "train", "skimage", "data/astronaut.png", "NASA", PUBLIC_DOMAIN,
-                "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5"),
-    SamplePhoto("chelsea", "train", "skimage", "data/chelsea.png", "Stefan van der Walt", CC0,
-                "596aa1e7cb875eb79f437e310381d26b338a81c2da23439704a73c4651e8c4bb"),
-    SamplePhoto("rocket", "train", "skimage", "data/rocket.jpg", "SpaceX", PUBLIC_DOMAIN,
-                "c2dd0de7c538df8d111e479619b129464d0269d0ae5fd18ca91d33a7fdfea95c"),
-    SamplePhoto("china", "train", "sklearn", "datasets/images/china.jpg", "danielbuechele", CC_BY,
-                "8378025ad2519d649d02e32bd98990db4ab572357d9f09841c2fbfbb4fefad29"),
-    SamplePhoto("coffee", "validation", "skimage", "data/coffee.png", "Rachel Michetti", CC0,
-                "cc02f8ca188b167c775a7101b5d767d1e71792cf762c33d6fa15a4599b5a8de7"),
-    SamplePhoto("motorcycle", "calibration", "skimage", "data/motorcycle_left.png", "Middlebury stereo benchmark 2014",
-                "none stated", "db18e9c4157617403c3537a6ba355dfeafe9a7eabb6b9b94cb33f6525dd49179"),
-    SamplePhoto("flower", "fidelity", "sklearn", "datasets/images/flower.jpg", "vultilion", CC_BY,
-                "a77f6ec41e353afdf8bdff2ea981b2955535d8d83294f8cfa49cf4e423dd5638"),
-)  # fmt: skip
+
+def _read(table: Path) -> tuple[SamplePhoto, ...]:
+    with table.open(newline="", encoding="utf-8") as file:
+        return tuple(SamplePhoto(**row) for row in csv.DictReader(file))
+
+
+# Scenes of different splits are unlike each other. Nothing is learned from those of "fidelity" or chosen by them.
+SAMPLE = _read(FOLDER / "photos.csv")

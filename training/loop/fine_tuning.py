@@ -1,7 +1,7 @@
-"""Fine-tuning for one's own camera: what `train.py --finetune` chooses by itself, when it stops, what it gained.
+"""Fine-tuning for one's own camera: which pairs say when to stop, which judge, and what was gained.
 
-The pairs held out are halved: one half says when to stop, the other one, which neither learning nor stopping has seen,
-what was gained. Patches of one photo are neighbours by name, so a half is a run of neighbours.
+The pairs held out are halved by photo: one half says when to stop, the other one, which neither learning nor stopping
+has seen, what was gained. Where the photos are not known a half is a run of neighbours by name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from training.data.pairs import PhotoPair
+from training.data.photo_pair import PhotoPair, count_of
 from training.enhancer import TorchEngine
 from training.files import write_text
 from training.generators.base import Generator
@@ -23,38 +23,48 @@ from training.loop.validation import SCORE
 from training.photos import from_samples
 from training.quality.metrics import Scores
 
-# Of train.py's flags, where the user gives none. LOG.md has what led to them.
-DEFAULTS: dict[str, Any] = {
-    "phone": None, "preset": "scores", "lr": 1e-3, "batch": 24, "patch": 64, "steps": 800, "validate_every": 50,
-    "patience": 6,
-}  # fmt: skip
-MOST_TO_STOP_BY = 100  # pairs, evenly drawn: validation is not to take longer than learning
+MAX_TO_STOP_BY = 100  # pairs, evenly drawn: validation is not to take longer than learning
 FIGURES = {SCORE: ("PSNR dB, mean of images", ".2f"), "psnr_of_mean_mse_db": ("PSNR dB, of mean MSE", ".2f"),
            "ms_ssim": ("MS-SSIM", ".4f"), "delta_e_2000": ("dE 2000", ".2f")}  # fmt: skip
 
 
 def halves(held_out: Sequence[PhotoPair]) -> tuple[list[PhotoPair], list[PhotoPair]]:
-    """(to stop by, to judge by). With one pair only, both are that pair."""
-    middle = len(held_out) // 2
-    stopping, judged = list(held_out[:middle]) or list(held_out), list(held_out[middle:])
-    return stopping[:: max(1, -(-len(stopping) // MOST_TO_STOP_BY))], judged
+    """(to stop by, to judge by). Patches of the only photo are halved, too; with one pair, both are that pair."""
+    photos = list(dict.fromkeys(pair.scene for pair in held_out))
+    if len(photos) > 1:
+        early = set(photos[: len(photos) // 2])
+        stopping = [pair for pair in held_out if pair.scene in early]
+        judged = [pair for pair in held_out if pair.scene not in early]
+    else:
+        middle = len(held_out) // 2
+        stopping, judged = list(held_out[:middle]) or list(held_out), list(held_out[middle:])
+    return stopping[:: max(1, -(-len(stopping) // MAX_TO_STOP_BY))], judged
 
 
-def exhausted(scores: Sequence[float], patience: int) -> bool:
-    """Whether the best of all scores lies `patience` validations back or more."""
-    return len(scores) - 1 - int(np.argmax(scores)) >= patience
+@torch.no_grad()
+def keep(initial: Generator, share: float, tuned: Generator) -> None:
+    """Move the weights of `tuned` back towards the initial ones (Wortsman et al., CVPR 2022: WiSE-FT).
+
+    What fine-tuning on few pairs gains is mostly kept, what it forgets mostly comes back.
+    """
+    for before, after in zip(initial.parameters(), tuned.parameters(), strict=True):
+        after.lerp_(before, share)
 
 
 @torch.inference_mode()
-def report(before: Generator, after: Generator, pairs: Sequence[PhotoPair], base: str, folder: Path) -> dict[str, Any]:
+def report(
+    before: Generator, after: Generator, pairs: Sequence[PhotoPair], *, base: str, folder: Path,
+    seen: Sequence[PhotoPair],
+) -> dict[str, Any]:  # fmt: skip
     """Scores of the phone photo as it is, of the network before and after, on pairs that are new to both.
 
-    Writes gain.json and gain.md into `folder`; returns the JSON.
+    seen: what learning and stopping saw; of photos that are among them, the report says so. Writes gain.json and
+    gain.md into `folder`; returns the JSON.
     """
     networks = {"before": before.eval(), "after": after.eval()}
     engines = {name: TorchEngine(net, next(net.parameters()).device.type) for name, net in networks.items()}
     scores = {"identity": Scores(), **{name: Scores() for name in engines}}
-    for pair in tqdm(pairs, desc="what it gained", unit="photo", leave=False):
+    for pair in tqdm(pairs, desc="what it gained", unit="photo", leave=False, disable=None):
         phone, dslr = map(from_samples, pair.load())
         outputs = {"identity": phone, **{name: engine.whole(phone) for name, engine in engines.items()}}
         for name, output in outputs.items():
@@ -64,6 +74,9 @@ def report(before: Generator, after: Generator, pairs: Sequence[PhotoPair], base
     facts = {
         "base": base,
         "pairs": len(pairs),
+        "photos": len({pair.scene for pair in pairs}),
+        "counted": count_of(pairs),
+        "photos_seen": len({pair.scene for pair in pairs} & {pair.scene for pair in seen}),
         "simulated_pairs": sum(pair.simulated for pair in pairs),
         "gain_db": float(gains.mean()),
         "worst_gain_db": float(gains.min()),
@@ -81,7 +94,10 @@ def table(facts: dict[str, Any]) -> str:
     lines = ["| | " + " | ".join(title for title, _ in FIGURES.values()) + " |", "|---" + "|--:" * len(FIGURES) + "|"]
     for name, row in facts["scores"].items():
         lines.append(f"| {names[name]} | " + " | ".join(f"{row[k]:{form}}" for k, (_, form) in FIGURES.items()) + " |")
+    new = " that neither learning nor stopping saw"
+    if facts["photos_seen"]:
+        new = "; learning or stopping saw the same photos in other patches, so expect less on new ones"
     return "\n".join(lines) + (
-        f"\n\nGained: **{facts['gain_db']:+.2f} dB** on {facts['pairs']} pairs that neither learning nor stopping saw; "
-        f"{facts['better']} of them are better,\nthe worst changed by {facts['worst_gain_db']:+.2f} dB.\n"
+        f"\n\nGained: **{facts['gain_db']:+.2f} dB** on {facts['counted']}{new};\n"
+        f"{facts['better']} of {facts['pairs']} are better, the worst changed by {facts['worst_gain_db']:+.2f} dB.\n"
     )

@@ -12,6 +12,7 @@ from PIL import Image
 from training import generators, quantize_aware
 from training.checkpoint import Checkpoint, load_tensors
 from training.data.batches import Batch
+from training.loop import eight_bits
 from training.quantization.fake_quantization import quantize_weight
 
 SHORT = ["--batch", "4", "--patch", "32"]
@@ -90,7 +91,7 @@ def test_a_resumed_run_gives_the_same_weights(
     arguments = ["--checkpoint", str(checkpoint), "--pairs", str(pairs_folder), *SHORT, "--steps", "6"]
     assert quantize_aware.main([*arguments, "--out", str(tmp_path / "whole")]) == 0
 
-    real = quantize_aware.learn
+    real = eight_bits.learn
 
     def interrupted(*args: object) -> dict[str, float]:
         if args[-1] == 5:
@@ -143,9 +144,9 @@ def test_bad_input_is_one_sentence(
 
 def test_recoloured_photos_keep_their_thumbnails_company() -> None:
     phone = torch.rand(3, 3, 8, 8)
-    made = quantize_aware.recoloured(Batch(phone, phone, phone), [0, 1])
+    made = eight_bits.recoloured(Batch(phone, phone, phone), [0, 1])
     assert torch.equal(made.phone, made.thumbnail) and not torch.equal(made.phone, phone)
     assert made.phone.min() >= 0 and made.phone.max() <= 1
-    assert torch.equal(quantize_aware.recoloured(Batch(phone, phone, phone), [0, 1]).phone, made.phone)
-    half = quantize_aware.half_recoloured(Batch(phone, phone, phone), [0, 1])
+    assert torch.equal(eight_bits.recoloured(Batch(phone, phone, phone), [0, 1]).phone, made.phone)
+    half = eight_bits.half_recoloured(Batch(phone, phone, phone), [0, 1])
     assert torch.equal(half.phone[1:], phone[1:]) and torch.equal(half.phone[:1], made.phone[:1])
