@@ -84,7 +84,6 @@ def _simulated(images: int, simulated: int) -> str:
 
 
 def evaluate(args: argparse.Namespace) -> Path:
-    args.out.mkdir(parents=True, exist_ok=True)  # a path that cannot be written shows before the work
     if args.cameras:
         rows, text = by_camera(args)
     else:
@@ -106,6 +105,7 @@ def one_camera(args: argparse.Namespace, phone: str | None, out: Path) -> tuple[
     if args.fold:
         splits = fold_of(splits, *args.fold)
     pairs = usable(choose_pairs(splits, split), log.warning)
+    out.mkdir(parents=True, exist_ok=True)  # a path that cannot be written shows before the work
     sheet = Sheet()
     rows = score(models, pairs, split, sheet)
     sheet.save(out / "sheet.jpg")
@@ -148,7 +148,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--split", choices=[*SPLITS, *GROUPS], help="default: all pairs of --pairs, the held-out ones of the sample"
     )
-    parser.add_argument("--accelerator", default="cpu", help="cpu or cuda (default: %(default)s)")
+    parser.add_argument(
+        "--accelerator", choices=("cpu", "cuda"), default="cpu", help="to compute on (default: %(default)s)"
+    )
     parser.add_argument(
         "--out",
         type=Path,

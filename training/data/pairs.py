@@ -172,7 +172,7 @@ def hashed_splits(pairs: list[PhotoPair], description: str) -> PairSplits:
     for split in SHARES:  # a split that no name fell into takes one from the largest
         if not splits[split]:
             splits[split] = [max(splits.values(), key=len).pop()]
-    how = "split by a hash of their names"
+    how = "split by a hash of the photos' names"
     if not by_photo:
         how = "split by patch: what is held out shows photos that are learned from, so scores flatter"
     return PairSplits(

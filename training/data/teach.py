@@ -43,9 +43,13 @@ def parse() -> argparse.ArgumentParser:
 
 
 def teach(args: argparse.Namespace) -> Path:
-    from training.checkpoint import Checkpoint  # loads torch, which takes seconds
+    import torch  # takes seconds: not before the flags are known to be right
+
+    from training.checkpoint import Checkpoint
     from training.generators.teachers import Answers
 
+    if args.accelerator == "cuda" and not torch.cuda.is_available():
+        raise UserError("--accelerator cuda: no GPU that CUDA can use is here; give cpu")
     phone = {name: pixels for name, pixels in read_folder(args.phone_photos).items() if name not in args.hold_out}
     others = {f"{folder.name}/{name}": p for folder in args.photos for name, p in read_folder(folder).items()}
     too_small = [name for name, pixels in {**phone, **others}.items() if min(pixels.shape[:2]) < args.patch]

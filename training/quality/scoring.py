@@ -60,10 +60,8 @@ def load_models(names_or_paths: Sequence[str], device: str, photo_app: bool) -> 
 
     Those of one name get the beginning of their checksum beside it.
     """
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError):
-        raise UserError(f"--accelerator {device}: not available here; use cpu") from None
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"--accelerator {device}: no GPU that CUDA can use is here; give cpu")
     loaded = [load_model(name, device) for name in names_or_paths]
     count = Counter(model.facts["model"] for model in loaded)
     for model in loaded:

@@ -19,6 +19,7 @@ from training.data.batches import Batches
 from training.data.packed import PackedError
 from training.data.pictures import Pictures, crops
 from training.enhancer import TorchEngine
+from training.generators.teachers import Answers
 from training.tiling import thumbnail
 
 seeds = st.integers(0, 2**32 - 1)
@@ -68,7 +69,7 @@ def test_teachers_answer_for_patches_and_whole_photos(
 def test_an_answer_has_the_detail_of_an_orientation_and_the_tone_of_the_upright_photo(teacher: Path) -> None:
     generator = Checkpoint.load(teacher).generator
     photos = [picture(5, 110, 130), picture(6, 110, 130)]
-    engine, answers = TorchEngine(generator), teach.Answers([generator], "cpu")
+    engine, answers = TorchEngine(generator), Answers([generator], "cpu")
     seen: list[set[bytes]] = [set(), set()]
     for seed in range(40):
         for of, answer in zip(seen, answers(photos, np.random.default_rng(seed)), strict=True):
@@ -178,8 +179,9 @@ def test_bad_input_has_one_sentence(
         assert sentence in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / "x").exists()
     assert simulate.main([str(photos), "--patch", "400", "--out", str(tmp_path / "x")]) == 1
-    assert train.main(["--packed-share", "1.5", "--out", str(tmp_path / "y")]) == 1
-    assert "between 0 and 1" in capsys.readouterr().err.splitlines()[-1]
+    with pytest.raises(SystemExit):
+        train.main(["--packed-share", "1.5", "--out", str(tmp_path / "y")])
+    assert "'1.5' is not a number from 0 to 1" in capsys.readouterr().err.splitlines()[-1]
     facts = {"sha256": {}, "licences": "a string"}
     (tmp_path / "z").mkdir()
     (tmp_path / "z" / "facts.json").write_text(json.dumps(facts))

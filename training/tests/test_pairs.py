@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +18,7 @@ from PIL import Image
 
 from training.data import embedded_sample, pairs
 from training.data.embedded_sample import SAMPLE, SampleError
-from training.data.pairs import PairSplits, find_pairs, usable
+from training.data.pairs import PairSplits, find_pairs, fold_of, usable
 from training.data.photo_pair import PairError, PhotoPair, two_folders
 from training.photos import PhotoError
 
@@ -134,6 +136,83 @@ def test_hostile_names_become_safe_and_stay_unique(tmp_path: Path) -> None:
     found = names(two_folders(tmp_path / "p", tmp_path / "d"))
     assert len(set(found)) == 5
     assert all(name.isprintable() and not set(name) & set("<>&'\";") for name in found)
+
+
+# --- what align.py's manifest says -----------------------------------------------------------------------------
+
+
+def aligned(root: Path, photos: dict[str, int], licence: str | None = "CC0-1.0") -> Path:
+    """A set as align.py leaves it without photos to test on: so many patches of each photo."""
+    rows = [{"split": "train", "pair": photo} for photo, count in photos.items() for _ in range(count)]
+    rows = [{**row, "file": f"{number}.png"} for number, row in enumerate(rows)]
+    make_pairs(root / "mine" / "training_data", [row["file"] for row in rows], phone="mine")
+    manifest = {"patches": rows} | ({"licence": licence} if licence else {})
+    (root / "mine" / "manifest.json").write_text(json.dumps(manifest))
+    return root
+
+
+def test_patches_of_one_photo_stay_in_one_split_and_photos_are_counted(tmp_path: Path) -> None:
+    splits = find_pairs(aligned(tmp_path, {f"photo-{k}": 3 + k % 4 for k in range(9)}))
+    photos = [{pair.photo for pair in getattr(splits, split)} for split in SPLITS]
+    assert all(photos) and sum(map(len, photos)) == len(set().union(*photos)) == 9
+    assert "patches of 9 photos" in splits.description
+    held = [{pair.photo for pair in fold_of(splits, k, 3).validation} for k in range(3)]
+    assert all(held) and sum(map(len, held)) == len(set().union(*held))
+
+
+def test_patches_of_one_photo_are_no_new_photos(tmp_path: Path) -> None:
+    splits = find_pairs(aligned(tmp_path, {"only": 22}))
+    assert_disjoint(splits, 22)
+    assert splits.description.startswith("22 patches of one photo of ")
+    assert "split by patch: what is held out shows photos that are learned from" in splits.description
+
+
+@pytest.mark.parametrize(("stated", "licence"), [("CC0-1.0", "CC0-1.0"), (None, pairs.OWN_LICENCE)])
+def test_the_licence_is_the_one_that_the_maker_states(tmp_path: Path, stated: str | None, licence: str) -> None:
+    found = find_pairs(aligned(tmp_path, {"a": 2, "b": 2, "c": 2, "d": 2}, stated))
+    assert {pair.licence for pair in found.all} == {licence}
+
+
+def test_only_dped_is_labelled_as_dped(tmp_path: Path) -> None:
+    for root, licence in (("dped", pairs.DPED_LICENCE), ("mine", pairs.OWN_LICENCE)):
+        make_pairs(tmp_path / root / "iphone" / "training_data", [f"{n}.jpg" for n in range(6)])
+        assert {pair.licence for pair in find_pairs(tmp_path / root).all} == {licence}
+
+
+def test_a_broken_manifest_is_named(tmp_path: Path) -> None:
+    aligned(tmp_path, {"a": 6})
+    (tmp_path / "mine" / "manifest.json").write_text("{")
+    with pytest.raises(PairError, match=r"manifest\.json: not a manifest of align\.py"):
+        find_pairs(tmp_path)
+
+
+# --- names ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["caf\u00e9", "\u00c5ngstr\u00f6m", "\u1e9b\u0323"])
+def test_unicode_forms_of_a_name_are_one_name(tmp_path: Path, name: str) -> None:
+    save(tmp_path / "p" / f"{unicodedata.normalize('NFC', name)}.jpg")
+    save(tmp_path / "d" / f"{unicodedata.normalize('NFD', name)}.jpg")
+    assert len(two_folders(tmp_path / "p", tmp_path / "d")) == 1
+
+
+@pytest.mark.parametrize(("phone", "dslr"), [("IMG_0001", "img-0001"), ("IMG_0001", "IMG_0001 copy"), ("a b", "A_B")])
+def test_a_near_miss_is_one_line_with_the_remedy(tmp_path: Path, phone: str, dslr: str) -> None:
+    for number in range(3):
+        save(tmp_path / "p" / f"{phone}{number}.jpg")
+        save(tmp_path / "d" / f"{dslr}{number}.jpg")
+    with pytest.raises(PairError) as error:
+        two_folders(tmp_path / "p", tmp_path / "d")
+    sentence = str(error.value)
+    assert f"{dslr}0.jpg looks like it: give both one name (3 of 3 phone photos have no partner)" in sentence
+    assert "\n" not in sentence
+
+
+def test_the_only_phone_is_taken_whatever_its_name(tmp_path: Path) -> None:
+    make_pairs(tmp_path / "nokia" / "training_data", [f"{n}.jpg" for n in range(6)], phone="nokia")
+    assert len(find_pairs(tmp_path).all) == 6
+    with pytest.raises(PairError, match="found in DPED layout: nokia"):
+        find_pairs(tmp_path, "iphone")
 
 
 # --- faults ----------------------------------------------------------------------------------------------------

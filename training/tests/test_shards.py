@@ -60,7 +60,7 @@ def test_arrays_hold_every_training_patch(pairs_folder: Path, tmp_path: Path) ->
     for k, (phone, dslr) in enumerate(wanted[1:], 2):
         np.testing.assert_array_equal(samples.phone[k], phone)
         np.testing.assert_array_equal(samples.dslr[k], dslr)
-    assert isinstance(samples.phone, np.memmap) and samples.facts["licences"] == ["DPED: none stated, research use"]
+    assert isinstance(samples.phone, np.memmap) and samples.facts["licences"] == ["not stated by its maker"]
 
 
 def test_shards_are_read_as_the_folder_is(pairs_folder: Path, tmp_path: Path) -> None:

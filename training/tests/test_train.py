@@ -22,6 +22,8 @@ from training.commandline import UserError
 from training.data.batches import Batches
 from training.data.pairs import find_pairs
 from training.loop.build import tone_of
+from training.loop.fit import is_due
+from training.loop.recipes import make_schedule
 from training.photos import from_samples
 from training.tiling import to_uint8
 
@@ -140,6 +142,72 @@ def test_a_run_that_is_out_of_time_stops_and_stays_as_it_is(pairs_folder: Path, 
     before = weights(tmp_path / "run")
     assert train.main(arguments) == 0
     assert all(torch.equal(before[name], value) for name, value in weights(tmp_path / "run").items())
+
+
+def test_the_best_weights_are_kept_and_the_last_beside_them(
+    pairs_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A learning rate that destroys what it starts from: what it starts from is kept, unless the last is asked for."""
+    start = ["--pairs", str(pairs_folder), "--batch", "4", "--accelerator", "cpu"]
+    assert train.main([*start, "--steps", "40", "--out", str(tmp_path / "start")]) == 0
+    run = [*start, "--init", str(tmp_path / "start"), "--lr", "100", "--steps", "12", "--validate-every", "4"]
+    capsys.readouterr()
+    assert train.main([*run, "--out", str(tmp_path / "best")]) == 0
+    assert "kept step 0: " in capsys.readouterr().err.splitlines()[-1]
+    assert train.main([*run, "--keep", "last", "--out", str(tmp_path / "last")]) == 0
+    before, best, last = (weights(tmp_path / name) for name in ("start", "best", "last"))
+    beside = load_tensors(tmp_path / "best" / "last.safetensors")[0]
+    for name, value in before.items():
+        assert torch.equal(best[name], value) and torch.equal(beside[name], last[name])
+    assert any(not torch.equal(last[name], value) for name, value in before.items())
+
+
+def test_a_finished_run_goes_on_when_it_gets_more_steps(pairs_folder: Path, tmp_path: Path) -> None:
+    run = ["--pairs", str(pairs_folder), *SHORT, "--out", str(tmp_path / "run")]
+    assert train.main(run) == 0
+    assert train.main([*run, "--steps", "10"]) == 0
+    rows = [json.loads(line)["step"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert rows == [2, 4, 6, 8, 10]
+
+
+def test_an_interrupted_run_leaves_a_checkpoint(
+    pairs_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Batches.__getitem__
+
+    def interrupted(self: Batches, step: int):  # type: ignore[no-untyped-def]
+        if step == 5:
+            raise KeyboardInterrupt
+        return real(self, step)
+
+    monkeypatch.setattr(Batches, "__getitem__", interrupted)
+    assert train.main(["--pairs", str(pairs_folder), *SHORT, "--out", str(tmp_path / "run")]) == 130
+    assert Checkpoint.load(tmp_path / "run").provenance["steps"] in (2, 4)
+
+
+def test_validations_come_early_then_regularly() -> None:
+    assert [step for step in range(1, 501) if is_due(step, 200)] == [25, 50, 100, 200, 400]
+    assert [step for step in range(1, 7) if is_due(step, 2)] == [2, 4, 6]
+
+
+@pytest.mark.parametrize("stalled", [None, 40, 800])
+def test_the_rate_is_zero_where_the_run_ends(stalled: int | None) -> None:
+    schedule = make_schedule(1000, 6, stalled)
+    shares = [schedule.share(index) for index in range(schedule.end + 1)]
+    assert shares[-1] == pytest.approx(0, abs=1e-9) and max(shares) <= 1
+    assert schedule.end == (1000 if stalled is None else stalled * 5 // 4)
+    falling = shares[max(schedule.fall_from, 100) :]
+    assert falling == sorted(falling, reverse=True)
+
+
+def test_help_loads_no_torch(repository: Path) -> None:
+    code = (
+        "import sys, contextlib\nfrom training import {0}\n"
+        "with contextlib.suppress(SystemExit): {0}.main(['--help'])\nsys.exit('torch' in sys.modules)"
+    )
+    for name in ("train", "evaluate", "cross_validate", "quantize_aware", "release"):
+        ran = subprocess.run([sys.executable, "-c", code.format(name)], cwd=repository, capture_output=True)
+        assert ran.returncode == 0, name
 
 
 def copied(pairs: Path, to: Path) -> Path:
