@@ -138,7 +138,7 @@ def table(facts: dict[str, Any]) -> str:
     return f"""{markdown_table(columns, rows)}
 
 Gain: PSNR, mean of images, of the network over the simulated phone photo, on the held-out photos of the embedded
-sample. Minutes: train.py from start to end. Steps a second: of {SPEED_STEPS} steps, photos read and simulated meanwhile.
+sample. Minutes: train.py from start to end. Steps a second: of {SPEED_STEPS} steps, with photos read and simulated.
 {machine["cpu"]}, {machine["cores_available"]} cores, load of {machine["load_before"]:.1f} before the run.
 """
 
