@@ -30,7 +30,7 @@ RESULTS := training/results
 PUBLISHED := $(POCKET_DATA)/dped_models_orig/iphone_orig $(POCKET_DATA)/peers/ppcn/student.ckpt $(POCKET_DATA)/peers/ppcn/teacher.ckpt
 MODELS := runs/published/dped-iphone.safetensors runs/dped-from-scratch runs/published/ppcn-student.safetensors runs/published/ppcn-teacher.safetensors
 results: $(VENV)/ready
-	$(RUN) training/train.py --generator dped --preset code --pairs $(POCKET_DATA)/dped --batch 4 --steps 20000 --minutes 59 --validate-every 100 --out runs/dped-from-scratch
+	$(RUN) training/train.py --generator dped --preset code --pairs $(POCKET_DATA)/dped --batch 4 --steps 20000 --minutes 59 --validate-every 100 --keep last --patience 0 --out runs/dped-from-scratch
 	mkdir -p $(RESULTS)/dped-from-scratch && cp runs/dped-from-scratch/log.jsonl $(RESULTS)/dped-from-scratch/
 	for prefix in $(PUBLISHED); do $(RUN) training/import_published.py $$prefix --out runs/published || exit 1; done
 	$(RUN) training/evaluate.py $(MODELS) --pairs $(POCKET_DATA)/dped --split validation --out $(RESULTS)/dped-40
@@ -92,7 +92,7 @@ EXPERIMENT := runs/experiment
 experiment: $(VENV)/ready
 	$(RUN) training/import_published.py $(POCKET_DATA)/dped_models_orig/iphone_orig --out runs/published
 	for generator in per_pixel srcnn pocket; do $(RUN) training/train.py --generator $$generator --preset pixel --pairs $(DPED) --patch 64 --batch 16 --steps 1500 --out $(EXPERIMENT)/$$generator || exit 1; done
-	$(RUN) training/evaluate.py $(addprefix $(EXPERIMENT)/,per_pixel srcnn pocket) runs/published/dped-{camera}.safetensors --pairs $(DPED) --photo-app --cameras iphone blackberry sony --out $(EXPERIMENT)/quality
+	$(RUN) training/evaluate.py $(addprefix $(EXPERIMENT)/,per_pixel srcnn pocket) runs/published/dped-{camera}.safetensors --pairs $(DPED) --split validation --photo-app --cameras iphone blackberry sony --out $(EXPERIMENT)/quality
 	mkdir -p $(RESULTS)/experiment && cp $(EXPERIMENT)/quality/quality.json $(EXPERIMENT)/quality/quality.md $(RESULTS)/experiment/
 
 # From raw pairs to patches, in figures. `scale` times things: run it when the machine does nothing else.
@@ -100,6 +100,7 @@ FREE_PHOTOS := $(POCKET_DATA)/photos/train/camera_1024
 alignment: $(VENV)/ready
 	$(RUN) benchmarks/studies/alignment.py $(FREE_PHOTOS) --real $(addprefix $(POCKET_DATA)/align/,dslr_facade iphone_hdr_2048 leuven) --jobs 2
 scale: $(VENV)/ready
+	$(RUN) benchmarks/studies/training_speed.py
 	$(RUN) benchmarks/studies/alignment_throughput.py $(POCKET_DATA)/photos/phone_fullres/*
 	$(RUN) benchmarks/studies/reading.py --pairs $(DPED)
 	$(RUN) benchmarks/studies/fine_tuning.py $(POCKET_DATA)/photos/train/bsds_train --held-out $(POCKET_DATA)/photos/validation

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from training import threads
+
+threads.let_them_sleep()  # before a test loads torch
 ROOT = Path(__file__).parent
 REAL_DATA = Path(os.environ.get("POCKET_DATA", ROOT.parent / "shared" / "data"))
 

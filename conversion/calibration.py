@@ -15,7 +15,8 @@ from torch import Tensor
 
 from conversion.converter import JUDGES_MAX
 from training.commandline import UserError
-from training.data.pairs import PhotoPair, find_pairs
+from training.data.pairs import find_pairs
+from training.data.photo_pair import PhotoPair
 from training.enhancer import thumbnail_planes, to_planes
 from training.generators.base import Condition, Generator
 from training.photos import from_samples, read_folder

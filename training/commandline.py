@@ -22,6 +22,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
+from training import threads
+
 if TYPE_CHECKING:
     from tqdm import tqdm
 
@@ -55,6 +57,7 @@ def run(parser: argparse.ArgumentParser, body: Callable[[argparse.Namespace], Pa
         parser.add_argument("--verbose", action="store_true", help="show what other libraries say, too")
         args = parser.parse_args(argv)
         verbose = vars(args).pop("verbose")  # not a setting of the work, which may be recorded
+        threads.let_them_sleep()
         threading.excepthook = _in_a_thread
         _log_to_stderr(verbose)
         try:

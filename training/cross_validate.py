@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from training.commandline import UserError, log, run
+from training.commandline import UserError, log, run, whole
 from training.files import write_text
 
 HERE = Path(__file__).parent
@@ -34,7 +34,7 @@ def parse() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--pairs", type=Path, required=True, help="DPED root, or a folder with <phone>/ and canon/")
-    add("--folds", type=int, default=5, help="parts of all pairs (default: %(default)s)")
+    add("--folds", type=whole(2), default=5, help="parts of all pairs (default: %(default)s)")
     add("--beside", nargs="*", default=[], metavar="CHECKPOINT", help="scored on the same pairs")
     add("--name", default="pocket", help="of the trained network in the table (default: %(default)s)")
     add("--out", type=Path, default=Path("runs/cross-validation"), help="folder (default: %(default)s)")

@@ -13,104 +13,35 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import re
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from tqdm import tqdm
-
-from training.checkpoint import Checkpoint
 from training.commandline import UserError, printable, run
-from training.data.folds import parse_fold
-from training.data.pairs import PairSplits, PhotoPair, find_pairs, fold_of, usable
-from training.enhancer import Array, Enhancer
+from training.data.pairs import PairSplits, find_pairs, fold_of, usable
+from training.data.photo_pair import PhotoPair
 from training.files import write_text
-from training.quality.auto_levels import CLIPPED, auto_levels
-from training.quality.metrics import Scores
+from training.loop.settings import parse_fold
+from training.quality.auto_levels import CLIPPED, PHOTO_APP
 from training.quality.sheet import Sheet
 
 SPLITS = ("train", "validation", "calibration", "fidelity")
-PHOTO_APP = "photo app (auto levels)"
-GROUPS = {"held-out": ("fidelity",), "all": SPLITS}  # validation has chosen the weights
-WHOLE_PX = 2_000_000  # larger photos run in tiles, under the same condition, to bound memory
+GROUPS = ("held-out", "all")
 log = logging.getLogger(__name__)
 Row = dict[str, Any]
 
 
-@dataclass
-class Model:
-    """A row to be: what is known of a model, and how it enhances [H, W, 3] in [0, 1]."""
-
-    facts: Row
-    enhance: Callable[[Array], Array]
-
-
-def without_weights(name: str, enhance: Callable[[Array], Array]) -> Model:
-    facts = {"model": name, "params": 0, "mac_per_px": 0.0, "checkpoint_sha256": None, "licence": None}
-    return Model(facts, enhance)
-
-
-def load_model(name_or_path: str, device: str) -> Model:
-    checkpoint = Checkpoint.load(name_or_path)
-    facts = {
-        "model": re.sub(r"[^\w.+-]", "_", checkpoint.name),  # names come from files and must not break the table
-        "params": checkpoint.generator.parameter_count(),
-        "mac_per_px": round(checkpoint.generator.mac_per_px(), 1),
-        "checkpoint_sha256": checkpoint.sha256,
-        "licence": checkpoint.licence,
-    }
-    enhancer = Enhancer(checkpoint, device)
-
-    def enhance(photo: Array) -> Array:
-        small = photo.shape[0] * photo.shape[1] <= WHOLE_PX
-        return enhancer.engine.whole(photo) if small else enhancer(photo)
-
-    return Model(facts, enhance)
-
-
-def load_models(names_or_paths: Sequence[str], device: str, photo_app: bool) -> list[Model]:
-    """`identity`, auto levels if a photo app is asked for, and the checkpoints.
-
-    Those of one name get the beginning of their checksum beside it.
-    """
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError):
-        raise UserError(f"--accelerator {device}: not available here; use cpu") from None
-    loaded = [load_model(given, device) for given in names_or_paths]
-    count = Counter(model.facts["model"] for model in loaded)
-    for model in loaded:
-        if count[model.facts["model"]] > 1:
-            model.facts["model"] += "@" + model.facts["checkpoint_sha256"][:8]
-    plain = [without_weights("identity", lambda photo: photo)]
-    return plain + [without_weights(PHOTO_APP, auto_levels)] * photo_app + loaded
-
-
 def choose_pairs(splits: PairSplits, split: str) -> list[PhotoPair]:
-    """The pairs of one split or group of splits, each once: with DPED's split, calibration is a part of train."""
-    wanted = GROUPS.get(split, (split,))
-    return list(dict.fromkeys(pair for name in wanted for pair in getattr(splits, name)))
+    """The pairs of one split or group of splits, each once."""
+    group = {"held-out": splits.held_out, "all": splits.all}
+    return group[split] if split in group else list(getattr(splits, split))
 
 
-def score(models: Sequence[Model], pairs: Sequence[PhotoPair], split: str, sheet: Sheet) -> list[Row]:
-    """One row per model: its facts, the means of its scores over the pairs, and on how many pairs."""
-    scores = [Scores() for _ in models]
-    with tqdm(total=len(pairs) * len(models), desc="evaluate", unit="photo") as progress:
-        for pair in pairs:
-            phone, dslr = (np.divide(side, 255, dtype=np.float32) for side in pair.load())
-            versions = {}
-            for model, into in zip(models, scores, strict=True):
-                versions[model.facts["model"]] = enhanced = model.enhance(phone)
-                into.add(enhanced, dslr)
-                progress.update()
-            sheet.add({**versions, "DSLR photo": dslr})
-    used = {"images": len(pairs), "simulated_images": sum(pair.simulated for pair in pairs), "split": split}
-    return [model.facts | mine.means() | used for model, mine in zip(models, scores, strict=True)]
+def default_split(args: argparse.Namespace) -> str:
+    """All pairs of a folder; of a fold what it held out; of the sample what nothing was learned from."""
+    if args.fold:
+        return "validation"
+    return "all" if args.pairs else "held-out"
 
 
 def table(rows: Sequence[Row], description: str) -> str:
@@ -127,15 +58,16 @@ def table(rows: Sequence[Row], description: str) -> str:
             f"| {row['psnr_of_mean_mse_db']:.2f} | {row['ssim']:.4f} | {row['ms_ssim']:.4f} "
             f"| {row['delta_e_2000']:.2f} | {shift} |"
         )
-    images, simulated, split = rows[0]["images"], rows[0]["simulated_images"], rows[0]["split"]
+    images, photos, simulated, split = (rows[0][key] for key in ("images", "photos", "simulated_images", "split"))
+    count = f"{images} photo pairs" + (f" of {photos} photos" if photos < images else "")
     return "\n".join(lines) + f"""
 
-Protocol: {images} photo pairs, split `{split}`, phone side {_simulated(images, simulated)}. Source: {description}.
+Protocol: {count}, split `{split}`, phone side {_simulated(images, simulated)}. Source: {description}.
 Each output against the DSLR photo: whole photo, float, RGB, sRGB-encoded, clamped to [0, 1], not rounded to 8 bit.
 All scores are taken per image and averaged, each image with equal weight; "of mean MSE" is the PSNR of the averaged
 squared error. SSIM: Gaussian window of 11 px, sigma 1.5. MS-SSIM: five scales, as the authors of DPED score it.
 dE 2000: mean CIEDE2000. Colour shift: mean of output minus DSLR photo, in units of the range. MAC/px: of the tile
-network, halo not counted. Photos above {WHOLE_PX / 1e6:g} MP run in tiles under the whole photo's condition.
+network, halo not counted. Photos above 2 MP run in tiles under the whole photo's condition.
 `identity` is the phone photo as it is.
 {_photo_app(rows)}"""  # fmt: skip
 
@@ -152,7 +84,6 @@ def _simulated(images: int, simulated: int) -> str:
 
 
 def evaluate(args: argparse.Namespace) -> Path:
-    args.out.mkdir(parents=True, exist_ok=True)  # a path that cannot be written shows before the work
     if args.cameras:
         rows, text = by_camera(args)
     else:
@@ -163,16 +94,20 @@ def evaluate(args: argparse.Namespace) -> Path:
     return args.out
 
 
-def one_camera(args: argparse.Namespace, phone: str, out: Path) -> tuple[list[Row], str]:
+def one_camera(args: argparse.Namespace, phone: str | None, out: Path) -> tuple[list[Row], str]:
     """Rows and table of one phone's pairs; the sheet goes to `out`."""
-    checkpoints = [given.replace("{camera}", phone) for given in args.checkpoints]
+    from training.quality.scoring import load_models, score  # loads torch, which takes seconds
+
+    checkpoints = [name.replace("{camera}", phone or "") for name in args.checkpoints]
     models = load_models(checkpoints, args.accelerator, args.photo_app)
-    splits = find_pairs(args.pairs, phone)
+    split = args.split or default_split(args)
+    splits = find_pairs(args.pairs, phone, splitting=split != "all")
     if args.fold:
         splits = fold_of(splits, *args.fold)
-    pairs = usable(choose_pairs(splits, args.split), log.warning)
+    pairs = usable(choose_pairs(splits, split), log.warning)
+    out.mkdir(parents=True, exist_ok=True)  # a path that cannot be written shows before the work
     sheet = Sheet()
-    rows = score(models, pairs, args.split, sheet)
+    rows = score(models, pairs, split, sheet)
     sheet.save(out / "sheet.jpg")
     return rows, table(rows, splits.description)
 
@@ -206,12 +141,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoints", nargs="*", help="paths of checkpoints or released names")
     parser.add_argument("--pairs", type=Path, help="DPED root, or a folder with <phone>/ and canon/ (default: sample)")
-    parser.add_argument("--phone", default="iphone", help="which phone's pairs (default: %(default)s)")
+    parser.add_argument("--phone", help="which phone's pairs (default: the only one, else iphone)")
     parser.add_argument("--cameras", nargs="+", metavar="NAME", help="one table for each of these phones")
     parser.add_argument("--photo-app", action="store_true", help="a row for what photo apps do: auto levels")
     parser.add_argument("--fold", type=parse_fold, metavar="K/N", help="the pairs that train.py --fold K/N held out")
-    parser.add_argument("--split", choices=[*SPLITS, *GROUPS], default="validation", help="default: %(default)s")
-    parser.add_argument("--accelerator", default="cpu", help="cpu or cuda (default: %(default)s)")
+    parser.add_argument(
+        "--split", choices=[*SPLITS, *GROUPS], help="default: all pairs of --pairs, the held-out ones of the sample"
+    )
+    parser.add_argument(
+        "--accelerator", choices=("cpu", "cuda"), default="cpu", help="to compute on (default: %(default)s)"
+    )
     parser.add_argument(
         "--out",
         type=Path,

@@ -10,15 +10,17 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-
-from training.checkpoint import WEIGHTS_FOLDER, Checkpoint
 from training.commandline import UserError, log, run
 from training.files import write_text
 
+if TYPE_CHECKING:
+    from training.checkpoint import Checkpoint
+
 MAX_BYTES = 500_000
-RESULTS = Path(__file__).parent / "results" / "releases"
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "releases"
 
 
 @dataclass(frozen=True)
@@ -58,18 +60,20 @@ def parse() -> argparse.ArgumentParser:
     )
     parser.add_argument("name", choices=RELEASES, help="of the release")
     parser.add_argument("checkpoint", help="path of a trained checkpoint or its run")
-    parser.add_argument("--out", type=Path, default=WEIGHTS_FOLDER, help="folder (default: training/weights)")
+    parser.add_argument("--out", type=Path, default=HERE / "weights", help="folder (default: training/weights)")
     return parser
 
 
 def release(args: argparse.Namespace) -> Path:
+    from training.checkpoint import Checkpoint  # loads torch, which takes seconds
+
     about = RELEASES[args.name]
     missing = [name for name in about.tables if not (RESULTS / name).is_file()]
     if missing:
         raise UserError(f"{RESULTS / missing[0]}: no such table; run make releases, which makes it")
     checkpoint = Checkpoint.load(args.checkpoint)
     for parameter in checkpoint.generator.parameters():
-        parameter.data = parameter.data.to(torch.float16)
+        parameter.data = parameter.data.half()
     checkpoint.provenance["trained_from_sha256"] = checkpoint.sha256
     checkpoint.name, checkpoint.licence = args.name, about.licence
     args.out.mkdir(parents=True, exist_ok=True)

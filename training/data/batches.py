@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from training.commandline import UserError
-from training.data.pairs import PhotoPair
+from training.data.photo_pair import PhotoPair
 from training.data.shards import Samples
 from training.photos import from_samples
 from training.tiling import thumbnail, to_uint8
@@ -46,8 +46,8 @@ class _Drawn:
     load: Callable[[], tuple[Pixels, Pixels, Pixels]]
 
 
-class Batches(Dataset[tuple[Batch, ...]]):
-    """Step -> the batches that the recipe takes: the generator's, and the discriminator's if there is one.
+class Batches(Dataset[list[Batch]]):
+    """Step -> its batches: one, or a second one for a discriminator.
 
     A sample is a random crop of a random pair, or of a packed sample, mirrored at random, with the thumbnail of the
     photo that it is from. Never turned: which tone is right depends on what is above, as the sky is. Decoded photos
@@ -57,7 +57,7 @@ class Batches(Dataset[tuple[Batch, ...]]):
         packed, packed_share: sets of packed samples, and which share of every batch is from them all.
         rank, processes: which of how many processes this is. Each has every `processes`-th sample of a batch: together
             they see what a single one would.
-        batches_per_step: how many independent batches a step takes.
+        batches_per_step: as many as the recipe takes.
         tone: of a phone photo -> the mean colour [3] in [0, 1] that the DSLR side of its pair is moved to. Pairs then
             lend their detail alone.
 
@@ -68,6 +68,7 @@ class Batches(Dataset[tuple[Batch, ...]]):
     def __init__(
         self,
         pairs: Sequence[PhotoPair],
+        *,
         steps: int,
         batch: int,
         patch_px: int,
@@ -84,8 +85,7 @@ class Batches(Dataset[tuple[Batch, ...]]):
         self.packed = list(packed)
         self.from_packed = round(batch * packed_share) if self.packed else 0
         self.patch_px, self.thumbnail_px, self.seed = patch_px, thumbnail_px, seed
-        self.rank, self.processes, self.tone = rank, processes, tone
-        self.batches_per_step = batches_per_step
+        self.rank, self.processes, self.batches_per_step, self.tone = rank, processes, batches_per_step, tone
         self._sizes: dict[int, tuple[int, int]] = {}  # of all photos so far
         self._cache: dict[int, tuple[Pixels, Pixels, Pixels]] = {}
         self._cached_bytes = 0
@@ -93,25 +93,20 @@ class Batches(Dataset[tuple[Batch, ...]]):
     def __len__(self) -> int:
         return self.steps
 
-    def __getitem__(self, step: int) -> tuple[Batch, ...]:
-        random = np.random.default_rng([self.seed, step])
-        first = step * self.batches_per_step
-        return tuple(self._draw(random, first + number) for number in range(self.batches_per_step))
+    def __getitem__(self, step: int) -> list[Batch]:
+        random, count = np.random.default_rng([self.seed, step]), self.batches_per_step
+        return [self._draw(random, step * count + index) for index in range(count)]
 
     def _draw(self, random: np.random.Generator, number: int) -> Batch:
         samples = []
-        for at in range(self.batch):
-            if at < self.from_packed:
-                drawn = self._draw_packed(random, number * self.from_packed + at)
+        for index in range(self.batch):
+            if index < self.from_packed:
+                drawn = self._draw_packed(random, number * self.from_packed + index)
             else:
                 drawn = self._draw_pair(random)
-            height, width = drawn.size()
-            top, left = (
-                int(random.integers(height - self.patch_px + 1)),
-                int(random.integers(width - self.patch_px + 1)),
-            )
+            top, left = (int(random.integers(side - self.patch_px + 1)) for side in drawn.size())
             mirror = bool(random.integers(2))
-            if at % self.processes == self.rank:  # the other ones are drawn only to go on as they do
+            if index % self.processes == self.rank:  # other processes load the rest; here they only move `random` on
                 samples.append(self._augmented(*drawn.load(), top, left, mirror))
         return Batch(*(_to_tensor(side) for side in zip(*samples, strict=True)))
 
@@ -127,17 +122,17 @@ class Batches(Dataset[tuple[Batch, ...]]):
         return mirrored(phone[crop]), mirrored(dslr[crop]), mirrored(small)
 
     def _draw_packed(self, random: np.random.Generator, draw: int) -> _Drawn:
-        of = sum(map(len, self.packed))
-        at = int(random.integers(of))
+        total = sum(map(len, self.packed))
+        index = int(random.integers(total))
         for packed in self.packed:
-            if at < len(packed):
-                return _Drawn(partial(packed.size, at), partial(packed.sample, at, draw, of))
-            at -= len(packed)
+            if index < len(packed):
+                return _Drawn(partial(packed.size, index), partial(packed.sample, index, draw, total))
+            index -= len(packed)
         raise AssertionError("the index lies within the sum of the lengths")
 
     def _draw_pair(self, random: np.random.Generator) -> _Drawn:
-        at = int(random.integers(len(self.pairs)))
-        return _Drawn(partial(self._size, at), partial(self._load, at))
+        index = int(random.integers(len(self.pairs)))
+        return _Drawn(partial(self._size, index), partial(self._load, index))
 
     def _size(self, index: int) -> tuple[int, int]:
         if index not in self._sizes:
@@ -168,11 +163,11 @@ class Batches(Dataset[tuple[Batch, ...]]):
 class Timed:
     """Passes batches on and counts for how many seconds they were waited for."""
 
-    def __init__(self, batches: Iterable[tuple[Batch, ...]]):
+    def __init__(self, batches: Iterable[list[Batch]]):
         self._batches = batches
         self.waited_s = 0.0
 
-    def __iter__(self) -> Iterator[tuple[Batch, ...]]:
+    def __iter__(self) -> Iterator[list[Batch]]:
         batches = iter(self._batches)
         while True:
             start = time.monotonic()

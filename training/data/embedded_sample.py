@@ -1,8 +1,8 @@
-"""The embedded sample: photos that come with this package and with others, as the DSLR side of simulated pairs.
+"""The embedded sample: photos as the DSLR side of simulated pairs, without network or download.
 
-No network and no download. `sample/sample.csv` names each photo with author and licence and pins it by its checksum.
-Those that a generator learns from are free to use; the motorcycle, whose benchmark states no licence, only calibrates.
-Of the photos that this package brings, four judge every release and are learned from by none (data/held_out.py).
+Fourteen lie in sample/, the others ship inside installed packages. sample/photos.csv names each with its split, author
+and licence and pins it by its checksum. All are free to use but the motorcycle, whose benchmark states no licence: it
+only calibrates.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from training.commandline import UserError
 from training.files import sha256
 
 FOLDER = Path(__file__).parent / "sample"
+FREE_LICENCES = ("public domain", "no known copyright restrictions", "CC0-1.0", "CC-BY-2.0")
 
 
 class SampleError(UserError):
@@ -24,9 +25,9 @@ class SampleError(UserError):
 
 @dataclass(frozen=True)
 class SamplePhoto:
-    """split: "train", "validation", "calibration" or "fidelity", whose photos are held out for every judgement.
+    """split: "train", "validation", "calibration" or "fidelity".
 
-    package and file: where it is installed; without a package, it lies beside sample.csv.
+    package, file: where it is installed; without a package in sample/.
     """
 
     name: str
@@ -43,24 +44,27 @@ class SamplePhoto:
         Raises:
             SampleError: the package is not installed, or its photo is another one.
         """
-        folders = [FOLDER] if not self.package else _folders_of(self.package)
-        path = next((path for folder in folders if (path := folder / self.file).is_file()), None)
-        source = self.package or "pocket-dslr"
+        package = self.package or "pocket-dslr"
+        path = next((path for folder in self._folders() if (path := Path(folder, self.file)).is_file()), None)
         if path is None:
-            raise SampleError(f"{self.file}: the package {source} does not bring it; reinstall it or give --pairs")
+            raise SampleError(
+                f"{self.file}: the package {package} does not bring it; reinstall {package} or give --pairs"
+            )
         if sha256(path) != self.sha256:
-            raise SampleError(f"{path}: not the expected photo (sha256 differs); reinstall {source} or give --pairs")
+            raise SampleError(f"{path}: not the expected photo (sha256 differs); reinstall {package} or give --pairs")
         return path
 
+    def _folders(self) -> list[str]:
+        if not self.package:
+            return [str(FOLDER)]
+        spec = importlib.util.find_spec(self.package)  # finds without importing
+        return list(spec.submodule_search_locations or []) if spec else []
 
-def _folders_of(package: str) -> list[Path]:
-    spec = importlib.util.find_spec(package)  # finds without importing
-    return [Path(folder) for folder in (spec.submodule_search_locations or [])] if spec else []
 
-
-def _read() -> tuple[SamplePhoto, ...]:
-    with (FOLDER / "sample.csv").open(newline="", encoding="utf-8") as file:
+def _read(table: Path) -> tuple[SamplePhoto, ...]:
+    with table.open(newline="", encoding="utf-8") as file:
         return tuple(SamplePhoto(**row) for row in csv.DictReader(file))
 
 
-SAMPLE = _read()
+# Scenes of different splits are unlike each other. Nothing is learned from those of "fidelity" or chosen by them.
+SAMPLE = _read(FOLDER / "photos.csv")

@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from training.commandline import UserError, log, run
+from training.commandline import UserError, log, real, run, whole
 from training.data.packed import Writer
-from training.data.pairs import PhotoPair, find_pairs, usable
+from training.data.pairs import find_pairs, usable
+from training.data.photo_pair import PhotoPair
 from training.data.shards import write_shards
 from training.tiling import thumbnail
 
@@ -32,21 +33,19 @@ def parse() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--pairs", type=Path, help="DPED root, or a folder with <phone>/ and canon/ (default: the embedded sample)")
     add("--phone", help="which phone of a DPED root (default: the only one, else iphone)")
-    add("--patch", type=int, default=100, help="side of a patch in px (default: %(default)s, as in DPED)")
-    add("--thumbnail", type=int, default=64, help="side of a thumbnail in px (default: %(default)s, as pocket's)")
-    add("--shard-mb", type=float, help="write shards of about this size instead of arrays")
+    add("--patch", type=whole(8), default=100, help="side of a patch in px (default: %(default)s, as in DPED)")
+    add("--thumbnail", type=whole(8), default=64, help="side of a thumbnail in px (default: %(default)s, as pocket's)")
+    add("--shard-mb", type=real(0, above=True), help="write shards of about this size instead of arrays")
     add("--out", type=Path, default=Path("runs/packed"), help="folder (default: %(default)s)")
     return parser
 
 
 def pack(args: argparse.Namespace) -> Path:
-    if args.shard_mb is not None and not args.shard_mb > 0:
-        raise UserError(f"--shard-mb {args.shard_mb}: give a size above 0")
-    if args.patch < 1 or args.thumbnail < 1:
-        raise UserError("--patch and --thumbnail must be 1 or more")
     splits = find_pairs(args.pairs, args.phone)
     pairs = usable(splits.train, log.warning)
-    counts = [len(corners(pair.load()[0], args.patch)) for pair in tqdm(pairs, desc="measure", unit="pair")]
+    counts = [
+        len(corners(pair.load()[0], args.patch)) for pair in tqdm(pairs, desc="measure", unit="pair", disable=None)
+    ]
     if not all(counts):
         log.warning("%d pairs are smaller than a patch and left out", counts.count(0))
     if not sum(counts):
@@ -57,7 +56,7 @@ def pack(args: argparse.Namespace) -> Path:
         "thumbnail_px": args.thumbnail,
         "licences": sorted({pair.licence for pair in pairs}),
     }
-    samples = tqdm(read(pairs, args.patch, args.thumbnail), desc="pack", unit="patch", total=sum(counts))
+    samples = tqdm(read(pairs, args.patch, args.thumbnail), desc="pack", unit="patch", total=sum(counts), disable=None)
     if args.shard_mb:
         return write_shards(samples, args.out, round(args.shard_mb * 1e6), facts)
     writer = Writer(sum(counts), args.patch, args.thumbnail, args.out)

@@ -1,100 +1,45 @@
-"""Photo pairs: the same scene by a phone and by a DSLR, from three sources, split by photo.
+"""Where photo pairs come from, split by photo.
 
 - DPED's published layout: `<root>/iphone/training_data/{iphone,canon}/N.jpg` and
-  `<root>/iphone/test_data/patches/{iphone,canon}/N.jpg`; `<root>/iphone` itself is accepted too.
+  `<root>/iphone/test_data/patches/{iphone,canon}/N.jpg`; `<root>/iphone` itself is accepted too. align.py makes it as
+  well, with a manifest.json that says which photo each patch is from, and their licence.
 - Any folder that holds `<phone>/` and `canon/` with matching names.
-- The embedded sample, where nothing is given: photos from installed packages, the phone side simulated.
+- The embedded sample, where nothing is given: free photos, the phone side simulated.
 """
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
-import re
-import unicodedata
 from bisect import bisect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 from tqdm import tqdm
 
-from training.commandline import UserError
-from training.data import simulated_phone
+from training.commandline import printable
 from training.data.embedded_sample import SAMPLE, SamplePhoto
-from training.photos import PHOTO_SUFFIXES, PhotoError, printable, read_pixels
+from training.data.photo_pair import PairError, PhotoPair, count_of, two_folders
+from training.photos import PhotoError
 
-Pixels = npt.NDArray[np.uint8]
 DSLR_FOLDER = "canon"
-CALIBRATION_PAIRS, FIDELITY_PAIRS = 32, 16  # at most, where they are drawn from train and validation
+MAX_CALIBRATION, MAX_FIDELITY = 32, 16  # pairs, where they are drawn from train and validation
 SHARES = {"train": 0.8, "validation": 0.1, "calibration": 0.05, "fidelity": 0.05}
 TRAIN_VARIANTS, HELD_OUT_VARIANTS = 12, 3  # simulated phone photos per photo of the embedded sample
-
-
-DPED_PHONES, DPED_LICENCE = ("iphone", "blackberry", "sony"), "DPED: none stated, research use"
-OWN_LICENCE = "as its owner states"
-SET_MANIFEST = "manifest.json"  # of a set that align.py made
-
-
-class PairError(UserError):
-    """The photo pairs cannot be used; the message names the folder or file and the remedy."""
-
-
-@dataclass(frozen=True)
-class PhotoPair:
-    """One scene twice, aligned.
-
-    name: unique in its folder and safe to print: letters, digits, and `._-/~`.
-    photo: the photo that it was cut from or simulated from; its own name where nothing says so.
-    phone: the phone's photo, or the seed of a simulation that makes it from the DSLR photo.
-    licence: of both photos, as their source states it.
-    """
-
-    name: str
-    phone: Path | int
-    dslr: Path
-    licence: str
-    photo: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.photo:
-            object.__setattr__(self, "photo", self.name)
-
-    @property
-    def simulated(self) -> bool:
-        """True when no phone took the phone photo."""
-        return isinstance(self.phone, int)
-
-    def load(self) -> tuple[Pixels, Pixels]:
-        """(phone, dslr), both [H, W, 3] uint8 sRGB of equal size.
-
-        Raises:
-            PhotoError: one of the files cannot be read; it is named.
-            PairError: the sides differ in size.
-        """
-        dslr = read_pixels(self.dslr)
-        if isinstance(self.phone, int):
-            return simulated_phone.simulate(dslr, self.phone), dslr
-        phone = read_pixels(self.phone)
-        if phone.shape != dslr.shape:
-            raise PairError(
-                f"{printable(self.phone)}: the sides differ in size ({_size(phone)} and {_size(dslr)} px of "
-                f"{printable(self.dslr)}); align the pairs first, with align.py"
-            )
-        return phone, dslr
+DPED_LICENCE = "DPED: none stated, research use"
+OWN_LICENCE = "not stated by its maker"
+DPED_PHONES = ("iphone", "blackberry", "sony")
 
 
 @dataclass(frozen=True)
 class PairSplits:
     """What each purpose may use. No photo of `train` is in `validation`, none of `calibration` in `fidelity`.
 
-    train: the generator learns from these; validation: quality is judged on these;
+    train: the generator learns from these; validation: these choose its weights and say when to stop;
     calibration: quantization finds its ranges on these; fidelity: artifacts are compared with float on these.
-    description: one sentence that names the source, the number of pairs, and whether they are simulated.
+    description: one sentence that names the source, the number of pairs and photos, and whether they are simulated.
     """
 
     train: list[PhotoPair]
@@ -103,18 +48,29 @@ class PairSplits:
     fidelity: list[PhotoPair]
     description: str
 
+    @property
+    def held_out(self) -> list[PhotoPair]:
+        """Nothing was learned from these. Nor did they choose the weights, where there are pairs to spare for that."""
+        spare = [pair for pair in self.fidelity if pair not in self.validation]
+        return spare or self.validation
 
-def find_pairs(root: Path | None, phone: str | None = None, seed: int = 0) -> PairSplits:
+    @property
+    def all(self) -> list[PhotoPair]:
+        """Every pair once: with DPED's own split, calibration is a part of train."""
+        return list(dict.fromkeys([*self.train, *self.validation, *self.calibration, *self.fidelity]))
+
+
+def find_pairs(root: Path | None, phone: str | None = None, seed: int = 0, splitting: bool = True) -> PairSplits:
     """The pairs below `root`, or the embedded sample for None, split by photo.
 
     With DPED's own split, train and validation are complete, so that figures compare with published ones;
     calibration is drawn from train and fidelity from validation by `seed`. All other pairs are split into four
-    disjoint parts by a hash of their names alone: every script, run with any seed, holds out the same ones, and
+    disjoint parts by a hash of their photos' names alone: every script, run with any seed, holds out the same ones, and
     photos that are added later move hardly any.
 
     Args:
-        phone: which phone folder, when there are several ("iphone", "blackberry", "sony"); None: the only one, or
-            "iphone" among several.
+        phone: which phone folder, when there are several; None: the only one, else iphone.
+        splitting: False leaves pairs that have no split of their own in `validation`, however few they are.
 
     Raises:
         PairError: no pairs there, a phone photo with no partner, too few pairs to split.
@@ -123,18 +79,18 @@ def find_pairs(root: Path | None, phone: str | None = None, seed: int = 0) -> Pa
         return _embedded_splits()
     if not root.is_dir():
         raise PairError(f"{printable(root)}: no such folder; give a DPED root or a folder with <phone>/ and canon/")
-    if phone is None:
-        only = [folder.parent.name for folder in root.glob("*/training_data")]
-        phone = only[0] if len(only) == 1 else "iphone"
-    for dped in (root / phone, root):
-        if (dped / "training_data").is_dir():
-            return _dped_splits(dped, phone, seed)
+    phones = sorted(folder.parent.name for folder in root.glob("*/training_data"))
+    layout = phone or (phones[0] if len(phones) == 1 else "iphone")
+    split = hashed_splits if splitting else _unsplit
+    for folder in (root / layout, root):
+        if (folder / "training_data").is_dir():
+            return _dped_splits(folder, phone or folder.name, seed, split)
     if (root / DSLR_FOLDER).is_dir():
-        pairs = two_folders(_phone_folder(root, phone), root / DSLR_FOLDER)
-        return _hashed_splits(pairs, f"{len(pairs)} pairs of {_short(root)}, split by a hash of their names")
-    others = ", ".join(sorted(printable(f.parent.name) for f in root.glob("*/training_data"))) or "none"
+        pairs = two_folders(_phone_folder(root, phone or "iphone"), root / DSLR_FOLDER)
+        return split(pairs, f"{count_of(pairs)} of {_short(root)}")
+    others = ", ".join(map(printable, phones)) or "none"
     raise PairError(
-        f"{printable(root)}: holds neither {phone}/training_data/ nor {DSLR_FOLDER}/ beside a phone folder "
+        f"{printable(root)}: holds neither {layout}/training_data/ nor {DSLR_FOLDER}/ beside a phone folder "
         f"(phones found in DPED layout: {others}); give a DPED root or a folder with <phone>/ and {DSLR_FOLDER}/"
     )
 
@@ -142,8 +98,8 @@ def find_pairs(root: Path | None, phone: str | None = None, seed: int = 0) -> Pa
 def fold_of(splits: PairSplits, fold: int, folds: int) -> PairSplits:
     """All pairs of train and validation again, split for cross-validation: one run of neighbours is held out.
 
-    Neighbouring names may show one scene, so a fold is a run of consecutive pairs. Pairs that are not simulated only;
-    calibration and fidelity are empty.
+    Neighbouring names may show one scene, so a fold is a run of consecutive pairs; patches that are known to be of one
+    photo stay together. Pairs that are not simulated only; calibration and fidelity are empty.
 
     Raises:
         PairError: a fold would be empty.
@@ -153,42 +109,17 @@ def fold_of(splits: PairSplits, fold: int, folds: int) -> PairSplits:
         raise PairError(
             f"fold {fold}/{folds} of {len(pairs)} pairs: give a number from 0 to {folds - 1}, and few folds"
         )
-    borders = [k * len(pairs) // folds for k in range(folds + 1)]
-    held_out = slice(borders[fold], borders[fold + 1])
+    photos = list(dict.fromkeys(pair.scene for pair in pairs))
+    if folds > len(photos):
+        raise PairError(f"fold {fold}/{folds}: the pairs are {count_of(pairs)}; give at most {len(photos)} folds")
+    held = set(photos[fold * len(photos) // folds : (fold + 1) * len(photos) // folds])
+    held_out = [index for index, pair in enumerate(pairs) if pair.scene in held]
     return PairSplits(
-        train=pairs[: held_out.start] + pairs[held_out.stop :], validation=pairs[held_out], calibration=[], fidelity=[],
-        description=f"fold {fold} of {folds} over {len(pairs)} pairs, pairs {held_out.start + 1} to {held_out.stop} "
+        train=[pair for pair in pairs if pair.scene not in held], validation=[pairs[index] for index in held_out],
+        calibration=[], fidelity=[],
+        description=f"fold {fold} of {folds} over {count_of(pairs)}, pairs {held_out[0] + 1} to {held_out[-1] + 1} "
         f"held out; {splits.description}",
     )  # fmt: skip
-
-
-def two_folders(
-    phone_folder: Path, dslr_folder: Path, licence: str = OWN_LICENCE, photos: Mapping[str, str] | None = None
-) -> list[PhotoPair]:
-    """Pair the photos of two folders by name without extension, numbers in natural order, gaps allowed.
-
-    Names are compared in Unicode's composed form: Macs write them decomposed. DSLR photos without a partner are left
-    out.
-
-    Args:
-        photos: name of a file -> the photo that it was cut from.
-
-    Raises:
-        PairError: a folder is absent or has no photo, two photos share a name, a phone photo has no partner.
-    """
-    phones, dslrs = _photos(phone_folder), _photos(dslr_folder)
-    alone = [stem for stem in phones if stem not in dslrs]
-    if alone:
-        raise PairError(
-            f"{printable(phones[alone[0]])}: no photo of that name in {printable(dslr_folder)}"
-            + (f" ({len(alone)} of {len(phones)} have none)" if len(alone) > 1 else "")
-            + f"; {_remedy(alone[0], [stem for stem in dslrs if stem not in phones])}"
-        )
-    names = _unique_names([f"{phone_folder.name}/{stem}" for stem in phones])
-    return [
-        PhotoPair(name, path, dslrs[stem], licence, (photos or {}).get(path.name, ""))
-        for name, (stem, path) in zip(names, phones.items(), strict=True)
-    ]  # fmt: skip
 
 
 def usable(pairs: Sequence[PhotoPair], report: Callable[[str], None]) -> list[PhotoPair]:
@@ -200,7 +131,8 @@ def usable(pairs: Sequence[PhotoPair], report: Callable[[str], None]) -> list[Ph
         PairError: sides differ in size, or no pair is left.
     """
     good = []
-    for pair in tqdm(pairs, desc="checking pairs", unit="pair", disable=len(pairs) < 500, leave=False):
+    few = True if len(pairs) < 500 else None  # None: a bar on a terminal
+    for pair in tqdm(pairs, desc="checking pairs", unit="pair", disable=few, leave=False):
         if not pair.simulated:
             try:
                 pair.load()
@@ -215,54 +147,47 @@ def usable(pairs: Sequence[PhotoPair], report: Callable[[str], None]) -> list[Ph
     return good
 
 
+def hashed_splits(pairs: list[PhotoPair], description: str) -> PairSplits:
+    """Disjoint splits of SHARES by a hash of the photos' names; patches of one photo stay in one split.
+
+    With fewer photos than splits, patches of one photo must lie in several, and the description says so.
+
+    Raises:
+        PairError: fewer pairs than splits.
+    """
+    if len(pairs) < len(SHARES):
+        raise PairError(
+            f"{printable(Path(pairs[0].dslr).parent)}: {len(pairs)} photo pairs cannot be split into "
+            f"{', '.join(SHARES)}; add some until there are at least {len(SHARES)}"
+        )
+    by_photo = len({pair.scene for pair in pairs}) >= len(SHARES)
+
+    def key(pair: PhotoPair) -> str:
+        return pair.scene if by_photo else pair.name
+
+    borders = list(accumulate(SHARES.values()))[:-1]
+    splits: dict[str, list[str]] = {split: [] for split in SHARES}
+    for name in sorted({key(pair) for pair in pairs}, key=_hash):
+        splits[list(SHARES)[bisect(borders, _hash(name))]].append(name)
+    for split in SHARES:  # a split that no name fell into takes one from the largest
+        if not splits[split]:
+            splits[split] = [max(splits.values(), key=len).pop()]
+    how = "split by a hash of the photos' names"
+    if not by_photo:
+        how = "split by patch: what is held out shows photos that are learned from, so scores flatter"
+    return PairSplits(
+        **{split: [pair for pair in pairs if key(pair) in set(names)] for split, names in splits.items()},
+        description=f"{description}, {how}, not simulated",
+    )
+
+
+def _unsplit(pairs: list[PhotoPair], description: str) -> PairSplits:
+    return PairSplits([], pairs, [], [], f"{description}, not split, not simulated")
+
+
 def _short(folder: Path) -> str:
     """Its last two parts: descriptions go into checkpoints and tables, where whole paths of a machine do not belong."""
     return printable("/".join(folder.resolve().parts[-2:]))
-
-
-def _size(pixels: Pixels) -> str:
-    return f"{pixels.shape[1]}x{pixels.shape[0]}"
-
-
-def _natural(text: str) -> list[tuple[int, int, str]]:
-    """Sort key: "9" before "10", and texts after numbers."""
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]
-
-
-def _photos(folder: Path) -> dict[str, Path]:
-    """Stem -> photo, in natural order."""
-    if not folder.is_dir():
-        raise PairError(f"{printable(folder)}: no such folder; it should hold one side of the photo pairs")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir(), key=lambda path: _natural(path.name)):
-        if path.suffix.lower() not in PHOTO_SUFFIXES or path.name.startswith(".") or not path.is_file():
-            continue
-        stem = unicodedata.normalize("NFC", path.stem)
-        if stem in found:
-            raise PairError(f"{printable(path)}: {printable(found[stem].name)} has the same name; remove one")
-        found[stem] = path
-    if not found:
-        raise PairError(f"{printable(folder)}: no photo in this folder ({', '.join(sorted(PHOTO_SUFFIXES))})")
-    return found
-
-
-def _remedy(name: str, others: Sequence[str]) -> str:
-    """What to do about a photo without a partner: the name that is nearest tells most."""
-    near = difflib.get_close_matches(name, others, n=1)
-    if near:
-        return f"the nearest is {printable(near[0])}: give both sides of a pair the same name"
-    return "add it or remove this one"
-
-
-def _unique_names(wanted: Sequence[str]) -> list[str]:
-    """File names may hold anything but a slash: keep letters, digits and `._-/`, number what then coincides."""
-    names: list[str] = []
-    taken: dict[str, int] = {}
-    for text in wanted:
-        safe = "".join(c if c.isalnum() or c in "._-/" else "_" for c in text)
-        taken[safe] = taken.get(safe, 0) + 1
-        names.append(safe if taken[safe] == 1 else f"{safe}~{taken[safe]}")
-    return names
 
 
 def _phone_folder(root: Path, phone: str) -> Path:
@@ -291,83 +216,41 @@ def _draw(pairs: list[PhotoPair], at_most: int, seed: int) -> list[PhotoPair]:
     return [pair for pair in pairs if pair.name in chosen]
 
 
-def _dped_splits(folder: Path, phone: str, seed: int) -> PairSplits:
-    own = _own_set(folder)
-    licence = own.licence if own else DPED_LICENCE if phone in DPED_PHONES else OWN_LICENCE
-    training = folder / "training_data"
-    train = two_folders(
-        _phone_folder(training, phone), training / DSLR_FOLDER, licence, own.train_photos if own else None
-    )
-    patches = folder / "test_data" / "patches"
+def _dped_splits(
+    folder: Path, phone: str, seed: int, split: Callable[[list[PhotoPair], str], PairSplits]
+) -> PairSplits:
+    licence, photos = _told_by_manifest(folder)
+    training, patches = folder / "training_data", folder / "test_data" / "patches"
+    train = two_folders(_phone_folder(training, phone), training / DSLR_FOLDER, licence, photos["train"])
     if not patches.is_dir():
-        return _hashed_splits(train, f"{_count(train)} of {_short(folder)}, split by a hash of their photos")
-    validation = two_folders(
-        _phone_folder(patches, phone), patches / DSLR_FOLDER, licence, own.test_photos if own else None
-    )
-    calibration, fidelity = _draw(train, CALIBRATION_PAIRS, seed), _draw(validation, FIDELITY_PAIRS, seed)
+        return split(train, f"{count_of(train)} of {_short(folder)}")
+    validation = two_folders(_phone_folder(patches, phone), patches / DSLR_FOLDER, licence, photos["test"])
+    calibration, fidelity = _draw(train, MAX_CALIBRATION, seed), _draw(validation, MAX_FIDELITY, seed)
     return PairSplits(
         train, validation, calibration, fidelity,
-        f"DPED layout in {_short(folder)}: {_count(train)} to train and {_count(validation)} to validate, not "
+        f"DPED layout in {_short(folder)}: {count_of(train)} to train on and {count_of(validation)} to validate, not "
         f"simulated; {len(calibration)} of training calibrate, {len(fidelity)} of validation judge fidelity",
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _OwnSet:
-    """What the manifest of align.py says of a set: its licence, and file -> photo for both parts."""
-
-    licence: str
-    train_photos: dict[str, str]
-    test_photos: dict[str, str]
-
-
-def _own_set(folder: Path) -> _OwnSet | None:
-    """None where no manifest of align.py lies in the folder.
+def _told_by_manifest(folder: Path) -> tuple[str, dict[str, dict[str, str]]]:
+    """(licence, split -> file -> photo) as align.py's manifest has them; DPED itself has no manifest.
 
     Raises:
-        PairError: the manifest is damaged.
+        PairError: the manifest cannot be read.
     """
-    path = folder / SET_MANIFEST
-    if not path.is_file():
-        return None
+    path = folder / "manifest.json"
+    photos: dict[str, dict[str, str]] = {"train": {}, "test": {}}
+    if not path.exists():
+        is_dped = folder.name in DPED_PHONES and folder.resolve().parent.name.lower() == "dped"
+        return (DPED_LICENCE if is_dped else OWN_LICENCE), photos
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        photos: dict[str, dict[str, str]] = {"train": {}, "test": {}}
-        for patch in manifest["patches"]:
-            photos[patch["split"]][patch["file"]] = str(patch["pair"])
-        return _OwnSet(str(manifest.get("licence", OWN_LICENCE)), photos["train"], photos["test"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PairError(f"{printable(path)}: not the manifest of align.py ({error}); align the pairs anew") from None
-
-
-def _count(pairs: Sequence[PhotoPair]) -> str:
-    """ "22 pairs", or "22 pairs of 3 photos" where several were cut from one."""
-    photos = len({pair.photo for pair in pairs})
-    return f"{len(pairs)} pairs" + (f" of {photos} photo{'s' * (photos > 1)}" if photos < len(pairs) else "")
-
-
-def _hashed_splits(pairs: list[PhotoPair], description: str) -> PairSplits:
-    photos = len({pair.photo for pair in pairs})
-    if photos < len(SHARES):
-        raise PairError(
-            f"{printable(Path(pairs[0].dslr).parent)}: {photos} photo pairs cannot be split into "
-            f"{', '.join(SHARES)}; add some until there are at least {len(SHARES)}"
-        )
-    borders = list(accumulate(SHARES.values()))[:-1]
-    by_photo: dict[str, list[PhotoPair]] = {}
-    for pair in sorted(pairs, key=lambda pair: _hash(pair.photo)):
-        by_photo.setdefault(pair.photo, []).append(pair)
-    groups: dict[str, list[list[PhotoPair]]] = {split: [] for split in SHARES}
-    for photo, group in by_photo.items():
-        groups[list(SHARES)[bisect(borders, _hash(photo))]].append(group)
-    for split in SHARES:  # a split that no photo fell into takes one from the largest
-        if not groups[split]:
-            groups[split] = [max(groups.values(), key=len).pop()]
-    splits = {split: [pair for group in groups[split] for pair in group] for split in SHARES}
-    order = {pair.name: index for index, pair in enumerate(pairs)}
-    for part in splits.values():
-        part.sort(key=lambda pair: order[pair.name])
-    return PairSplits(**splits, description=f"{description}, not simulated")
+        for row in manifest["patches"]:
+            photos[row["split"]][row["file"]] = str(row["pair"])
+        return printable(manifest.get("licence") or OWN_LICENCE), photos
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise PairError(f"{printable(path)}: not a manifest of align.py ({error}); run align.py again") from error
 
 
 def _embedded_splits() -> PairSplits:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from training.commandline import UserError, log, run
+from training.commandline import UserError, log, run, whole
 from training.data import simulated_phone
 from training.data.packed import Writer
 from training.data.pictures import crops
@@ -32,11 +32,11 @@ def parse() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("photos", type=Path, nargs="+", metavar="FOLDER", help="folders with photos of DSLR quality")
     add("--attribution", type=Path, metavar="CSV", help="photo (folder/file), source, licence: others are left out")
-    add("--variants", type=int, default=3, help="simulated phones per photo (default: %(default)s)")
-    add("--crops", type=int, default=24, help="patches per variant (default: %(default)s)")
-    add("--patch", type=int, default=100, help="side of a patch in px (default: %(default)s)")
-    add("--thumbnail", type=int, default=64, help="side of a thumbnail in px (default: %(default)s, as pocket's)")
-    add("--seed", type=int, default=0, help="of what is random (default: %(default)s)")
+    add("--variants", type=whole(1), default=3, help="simulated phones per photo (default: %(default)s)")
+    add("--crops", type=whole(1), default=24, help="patches per variant (default: %(default)s)")
+    add("--patch", type=whole(8), default=100, help="side of a patch in px (default: %(default)s)")
+    add("--thumbnail", type=whole(8), default=64, help="side of a thumbnail in px (default: %(default)s, as pocket's)")
+    add("--seed", type=whole(), default=0, help="of what is random (default: %(default)s)")
     add("--out", type=Path, default=Path("runs/simulated"), help="folder (default: %(default)s)")
     return parser
 
@@ -59,7 +59,7 @@ def simulate(args: argparse.Namespace) -> Path:
     samples = Writer(len(large) * args.variants * args.crops, args.patch, args.thumbnail, args.out)
     random = np.random.default_rng(args.seed)
     made = [pixels for pixels in large.values() for _ in range(args.variants)]
-    for index, dslr in enumerate(tqdm(made, desc="simulated photos", unit="photo", mininterval=1)):
+    for index, dslr in enumerate(tqdm(made, desc="simulated photos", unit="photo", mininterval=1, disable=None)):
         unchanged = index % UNCHANGED_EVERY == 0
         phone = dslr if unchanged else simulated_phone.simulate(dslr, int(random.integers(2**31)))
         small = thumbnail(phone, args.thumbnail, args.thumbnail)

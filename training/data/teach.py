@@ -11,22 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-import torch
-from torch.nn.utils import convert_conv2d_weight_memory_format
 from tqdm import tqdm
 
-from training.checkpoint import Checkpoint
-from training.commandline import UserError, log, run
+from training.commandline import UserError, log, run, whole
 from training.data.packed import Writer
 from training.data.pictures import Pictures, crops
-from training.generators.base import Generator
 from training.photos import read_folder
-from training.tiling import thumbnail, to_uint8
+from training.tiling import thumbnail
 
-Pixels = npt.NDArray[np.uint8]
-Images = npt.NDArray[np.float32]
-Random = np.random.Generator
 PATCHES_AT_ONCE = 16  # fills a GPU better than one does; a CPU's cache holds no more
 
 
@@ -39,18 +31,25 @@ def parse() -> argparse.ArgumentParser:
     add("--hold-out", nargs="*", default=[], metavar="NAME", help="files of --phone-photos that are not to be used")
     add("--photos", type=Path, nargs="*", default=[], help="folders with other photos, which get the phone's tone")
     add("--teachers", nargs="+", required=True, metavar="CHECKPOINT", help="the mean of their outputs is the answer")
-    add("--patches", type=int, default=28000, help="patches that stand alone (default: %(default)s)")
-    add("--whole", type=int, default=400, help="whole photos (default: %(default)s)")
-    add("--crops", type=int, default=24, help="patches of each whole photo (default: %(default)s)")
-    add("--patch", type=int, default=100, help="side of a patch in px (default: %(default)s, as in DPED)")
-    add("--thumbnail", type=int, default=64, help="side of a thumbnail in px (default: %(default)s, as pocket's)")
-    add("--seed", type=int, default=0, help="of what is random (default: %(default)s)")
+    add("--patches", type=whole(), default=28000, help="patches that stand alone (default: %(default)s)")
+    add("--whole", type=whole(), default=400, help="whole photos (default: %(default)s)")
+    add("--crops", type=whole(1), default=24, help="patches of each whole photo (default: %(default)s)")
+    add("--patch", type=whole(8), default=100, help="side of a patch in px (default: %(default)s, as in DPED)")
+    add("--thumbnail", type=whole(8), default=64, help="side of a thumbnail in px (default: %(default)s, as pocket's)")
+    add("--seed", type=whole(), default=0, help="of what is random (default: %(default)s)")
     add("--accelerator", choices=("cpu", "cuda"), default="cpu", help="to compute on (default: %(default)s)")
     add("--out", type=Path, default=Path("runs/taught"), help="folder (default: %(default)s)")
     return parser
 
 
 def teach(args: argparse.Namespace) -> Path:
+    import torch  # takes seconds: not before the flags are known to be right
+
+    from training.checkpoint import Checkpoint
+    from training.generators.teachers import Answers
+
+    if args.accelerator == "cuda" and not torch.cuda.is_available():
+        raise UserError("--accelerator cuda: no GPU that CUDA can use is here; give cpu")
     phone = {name: pixels for name, pixels in read_folder(args.phone_photos).items() if name not in args.hold_out}
     others = {f"{folder.name}/{name}": p for folder in args.photos for name, p in read_folder(folder).items()}
     too_small = [name for name, pixels in {**phone, **others}.items() if min(pixels.shape[:2]) < args.patch]
@@ -66,13 +65,13 @@ def teach(args: argparse.Namespace) -> Path:
     answer = Answers([teacher.generator for teacher in teachers], args.accelerator)
     samples = Writer(args.patches + args.whole * args.crops, args.patch, args.thumbnail, args.out)
     random = np.random.default_rng(args.seed)
-    with tqdm(total=args.patches, desc="patches", unit="patch", mininterval=1) as bar:
+    with tqdm(total=args.patches, desc="patches", unit="patch", mininterval=1, disable=None) as bar:
         for start in range(0, args.patches, PATCHES_AT_ONCE):
             patches = [pictures.patch(random) for _ in range(min(PATCHES_AT_ONCE, args.patches - start))]
             for patch, answered in zip(patches, answer(patches, random), strict=True):
                 samples.add(thumbnail(patch, args.thumbnail, args.thumbnail), patch, answered)
             bar.update(len(patches))
-    for _ in tqdm(range(args.whole), desc="whole photos", unit="photo", mininterval=1):
+    for _ in tqdm(range(args.whole), desc="whole photos", unit="photo", mininterval=1, disable=None):
         photo = pictures.whole(random)
         small, (answered,) = thumbnail(photo, args.thumbnail, args.thumbnail), answer([photo], random)
         for crop in crops(photo.shape, args.patch, args.crops, random):
@@ -84,45 +83,6 @@ def teach(args: argparse.Namespace) -> Path:
         "licences": sorted({f"{teacher.name}: {teacher.licence}" for teacher in teachers}),
     }
     return samples.save(facts)
-
-
-class Answers:
-    """The teachers' mean outputs, clamped: detail of a random orientation, tone of the upright photo.
-
-    A student that sees the answers in every orientation learns the mean over orientations, which has finer detail than
-    any of them. Tone is best where the photo stands upright, as the teachers' own pairs did: so every answer gets the
-    mean colour of the answer to the upright photo.
-    """
-
-    def __init__(self, generators: Sequence[Generator], device: str):
-        for generator in generators:  # twice as fast on the CPU in this layout
-            convert_conv2d_weight_memory_format(generator, torch.channels_last)  # type: ignore[no-untyped-call]
-        self.generators = [generator.eval().to(device) for generator in generators]
-        self.device = device
-
-    def __call__(self, photos: Sequence[Pixels], random: Random) -> list[Pixels]:
-        """Of photos [H, W, 3] of one size, which are turned alike."""
-        turns, mirror = int(random.integers(4)), bool(random.integers(2))
-        upright = np.stack(photos)
-        turned = np.rot90(upright, turns, axes=(1, 2))
-        answers = self._mean(np.ascontiguousarray(turned[:, :, ::-1] if mirror else turned))
-        answers = np.rot90(answers[:, :, ::-1] if mirror else answers, -turns, axes=(1, 2))
-        if turns or mirror:
-            sides = (1, 2)
-            answers = answers + (self._mean(upright).mean(sides, keepdims=True) - answers.mean(sides, keepdims=True))
-        return list(to_uint8(answers))
-
-    @torch.inference_mode()
-    def _mean(self, photos: Pixels) -> Images:
-        planes = (torch.from_numpy(photos).permute(0, 3, 1, 2).float() / 255).to(self.device)
-        outputs = []
-        for generator in self.generators:
-            side = generator.thumbnail_px
-            thumbnails = np.stack([thumbnail(photo, side, side) for photo in photos])
-            small = torch.from_numpy(thumbnails).permute(0, 3, 1, 2).float() / 255
-            outputs.append(generator(planes, small.to(self.device)).clamp(0, 1))
-        mean: Images = torch.stack(outputs).mean(0).permute(0, 2, 3, 1).cpu().numpy()
-        return mean
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from training.generators.base import Generator
-from training.generators.baselines import PerPixel, PerPixelConfig, Srcnn, SrcnnConfig
-from training.generators.dped import Dped, DpedConfig
-from training.generators.pocket import Pocket, PocketConfig
-from training.generators.ppcn import PpcnConfig, PpcnStudent, PpcnTeacher
+if TYPE_CHECKING:
+    from training.generators.base import Generator
 
-_BUILDERS: dict[str, tuple[type, type[Generator]]] = {
-    "pocket": (PocketConfig, Pocket),
-    "dped": (DpedConfig, Dped),
-    "ppcn_student": (PpcnConfig, PpcnStudent),
-    "ppcn_teacher": (PpcnConfig, PpcnTeacher),
-    "srcnn": (SrcnnConfig, Srcnn),
-    "per_pixel": (PerPixelConfig, PerPixel),
+# Name -> module, config, generator. The modules load torch, so they are imported where one is built.
+_BUILDERS = {
+    "pocket": ("pocket", "PocketConfig", "Pocket"),
+    "dped": ("dped", "DpedConfig", "Dped"),
+    "ppcn_student": ("ppcn", "PpcnConfig", "PpcnStudent"),
+    "ppcn_teacher": ("ppcn", "PpcnConfig", "PpcnTeacher"),
+    "srcnn": ("baselines", "SrcnnConfig", "Srcnn"),
+    "per_pixel": ("baselines", "PerPixelConfig", "PerPixel"),
 }
 NAMES = tuple(_BUILDERS)
 
@@ -29,12 +28,15 @@ def build(name: str, config: dict[str, Any] | None = None) -> Generator:
     """
     if name not in _BUILDERS:
         raise ValueError(f"no generator is named {name!r}; there are {', '.join(NAMES)}")
-    config_type, generator_type = _BUILDERS[name]
+    module_name, *class_names = _BUILDERS[name]
+    module = import_module(f"training.generators.{module_name}")
+    config_type, generator_type = (getattr(module, class_name) for class_name in class_names)
     config = config or {}
     for key, value in config.items():
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 4096:
             raise ValueError(f"{name}: {key} must be a whole number from 1 to 4096, not {value!r}")
     try:
-        return generator_type(config_type(**config))
+        generator: Generator = generator_type(config_type(**config))
     except TypeError as error:
         raise ValueError(f"{name}: {error}") from None
+    return generator

@@ -1,7 +1,7 @@
-"""Fine-tuning for one's own camera: what `train.py --finetune` chooses by itself, when it stops, what it gained.
+"""Fine-tuning for one's own camera: which pairs say when to stop, which judge, and what was gained.
 
-The photos held out are halved: one half says when to stop, the other one, which neither learning nor stopping has seen,
-what was gained. Patches of one photo stay together.
+The pairs held out are halved by photo: one half says when to stop, the other one, which neither learning nor stopping
+has seen, what was gained. Where the photos are not known a half is a run of neighbours by name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from training.data.pairs import PhotoPair
+from training.data.photo_pair import PhotoPair, count_of
 from training.enhancer import TorchEngine
 from training.files import write_text
 from training.generators.base import Generator
@@ -29,29 +29,42 @@ FIGURES = {SCORE: ("PSNR dB, mean of images", ".2f"), "psnr_of_mean_mse_db": ("P
 
 
 def halves(held_out: Sequence[PhotoPair]) -> tuple[list[PhotoPair], list[PhotoPair]]:
-    """(to stop by, to judge by), no photo in both. With one photo only, both are its pairs."""
-    photos = list(dict.fromkeys(pair.photo for pair in held_out))
-    first = set(photos[: len(photos) // 2])
-    judged = [pair for pair in held_out if pair.photo not in first]
-    stopping = [pair for pair in held_out if pair.photo in first] or judged
+    """(to stop by, to judge by). Patches of the only photo are halved, too; with one pair, both are that pair."""
+    photos = list(dict.fromkeys(pair.scene for pair in held_out))
+    if len(photos) > 1:
+        early = set(photos[: len(photos) // 2])
+        stopping = [pair for pair in held_out if pair.scene in early]
+        judged = [pair for pair in held_out if pair.scene not in early]
+    else:
+        middle = len(held_out) // 2
+        stopping, judged = list(held_out[:middle]) or list(held_out), list(held_out[middle:])
     return stopping[:: max(1, -(-len(stopping) // MAX_TO_STOP_BY))], judged
+
+
+@torch.no_grad()
+def keep(initial: Generator, share: float, tuned: Generator) -> None:
+    """Move the weights of `tuned` back towards the initial ones (Wortsman et al., CVPR 2022: WiSE-FT).
+
+    What fine-tuning on few pairs gains is mostly kept, what it forgets mostly comes back.
+    """
+    for before, after in zip(initial.parameters(), tuned.parameters(), strict=True):
+        after.lerp_(before, share)
 
 
 @torch.inference_mode()
 def report(
-    before: Generator, after: Generator, pairs: Sequence[PhotoPair], base: str, folder: Path, *, seen: bool = False
-) -> dict[str, Any]:
-    """Scores of the phone photo as it is, of the network before and after, on pairs that neither has learned from.
+    before: Generator, after: Generator, pairs: Sequence[PhotoPair], *, base: str, folder: Path,
+    seen: Sequence[PhotoPair],
+) -> dict[str, Any]:  # fmt: skip
+    """Scores of the phone photo as it is, of the network before and after, on pairs that are new to both.
 
-    Args:
-        seen: whether stopping has looked at these pairs: with one photo held out there are no others.
-
-    Writes gain.json and gain.md into `folder`; returns the JSON.
+    seen: what learning and stopping saw; of photos that are among them, the report says so. Writes gain.json and
+    gain.md into `folder`; returns the JSON.
     """
     networks = {"before": before.eval(), "after": after.eval()}
     engines = {name: TorchEngine(net, next(net.parameters()).device.type) for name, net in networks.items()}
     scores = {"identity": Scores(), **{name: Scores() for name in engines}}
-    for pair in tqdm(pairs, desc="what it gained", unit="photo", leave=False):
+    for pair in tqdm(pairs, desc="what it gained", unit="photo", leave=False, disable=None):
         phone, dslr = map(from_samples, pair.load())
         outputs = {"identity": phone, **{name: engine.whole(phone) for name, engine in engines.items()}}
         for name, output in outputs.items():
@@ -61,8 +74,9 @@ def report(
     facts = {
         "base": base,
         "pairs": len(pairs),
-        "photos": len({pair.photo for pair in pairs}),
-        "seen": seen,
+        "photos": len({pair.scene for pair in pairs}),
+        "counted": count_of(pairs),
+        "photos_seen": len({pair.scene for pair in pairs} & {pair.scene for pair in seen}),
         "simulated_pairs": sum(pair.simulated for pair in pairs),
         "gain_db": float(gains.mean()),
         "worst_gain_db": float(gains.min()),
@@ -80,14 +94,10 @@ def table(facts: dict[str, Any]) -> str:
     lines = ["| | " + " | ".join(title for title, _ in FIGURES.values()) + " |", "|---" + "|--:" * len(FIGURES) + "|"]
     for name, row in facts["scores"].items():
         lines.append(f"| {names[name]} | " + " | ".join(f"{row[k]:{form}}" for k, (_, form) in FIGURES.items()) + " |")
+    new = " that neither learning nor stopping saw"
+    if facts["photos_seen"]:
+        new = "; learning or stopping saw the same photos in other patches, so expect less on new ones"
     return "\n".join(lines) + (
-        f"\n\nGained: **{facts['gain_db']:+.2f} dB** on {facts['pairs']} pairs of {facts['photos']} "
-        f"photo{'s' * (facts['photos'] != 1)} that {_unseen(facts)};\n{facts['better']} of the pairs are better, the "
-        f"worst changed by {facts['worst_gain_db']:+.2f} dB.\n"
+        f"\n\nGained: **{facts['gain_db']:+.2f} dB** on {facts['counted']}{new};\n"
+        f"{facts['better']} of {facts['pairs']} are better, the worst changed by {facts['worst_gain_db']:+.2f} dB.\n"
     )
-
-
-def _unseen(facts: dict[str, Any]) -> str:
-    if facts["seen"]:
-        return "learning did not see, but stopping did: hold out more photos for a figure to rely on"
-    return "neither learning nor stopping saw"

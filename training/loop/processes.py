@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import torch
 from lightning_fabric import Fabric
 
 from training.commandline import UserError
@@ -15,8 +16,10 @@ def make_fabric(accelerator: str, precision: str, batch: int) -> Fabric:
     Without torchrun it is this process alone. With it, gradients are averaged over all (DDP; gloo on the CPU).
 
     Raises:
-        UserError: the batch cannot be shared out evenly.
+        UserError: no GPU where one is asked for; the batch cannot be shared out evenly.
     """
+    if accelerator == "cuda" and not torch.cuda.is_available():
+        raise UserError("--accelerator cuda: no GPU that CUDA can use is here; give cpu or auto")
     on_this_node, nodes = int(os.environ.get("LOCAL_WORLD_SIZE", 1)), int(os.environ.get("GROUP_WORLD_SIZE", 1))
     processes = on_this_node * nodes
     if batch % processes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol, TypeVar
 
@@ -22,60 +23,72 @@ from training.loop.muon import Muon
 from training.losses import dped, pixel
 from training.losses.discriminator import Discriminator
 from training.losses.perceptual import load_vgg19
+from training.losses.presets import DPED_PRESETS, PIXEL_PRESETS, DpedWeights, PixelWeights
 
 Net = TypeVar("Net", bound=nn.Module)
-PRESETS = (*pixel.PIXEL_PRESETS, *dped.PRESETS)
+WARM_UP_STEPS = 100
+HOLD_SHARE = 0.5  # of all steps, before the rate falls
+FALL_SHARE = 0.25  # of the steps so far, over which the rate falls once validation has stalled
 
 
 class NotFinite(UserError):
     """Training has diverged; what was saved last is good."""
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """Learning rate over steps: up, level until `fall_from`, then along half a cosine to zero at `end`."""
+
+    fall_from: int
+    end: int
+    warm_up: int = WARM_UP_STEPS
+
+    def share(self, index: int) -> float:
+        """Of the learning rate, in [0, 1], at step `index`, counted from 0."""
+        warm = min(1.0, (index + 1) / self.warm_up)
+        fallen = max(0, index - self.fall_from) / max(1, self.end - self.fall_from)
+        return warm * (1 + math.cos(math.pi * min(1.0, fallen))) / 2
+
+
+def make_schedule(steps: int, patience: int, stalled_at: int | None) -> Schedule:
+    """For so many steps at most. With patience 0 the rate falls from the first step on.
+
+    Args:
+        stalled_at: the step at which validation gave up; the run then ends soon, while the rate falls.
+    """
+    if stalled_at is not None:
+        return Schedule(stalled_at, min(steps, stalled_at + max(1, round(FALL_SHARE * stalled_at))))
+    return Schedule(round(HOLD_SHARE * steps) if patience else 0, steps)
+
+
 class Recipe(Protocol):
-    """modules and optimizers are all that a resumed run has to restore. batches_per_step: how many `step` needs."""
+    """modules and optimizers are all that a resumed run has to restore. batches_per_step: how many `step` takes."""
 
     batches_per_step: ClassVar[int]
     modules: dict[str, nn.Module]
     optimizers: dict[str, Optimizer]
 
-    def step(self, index: int, *batches: Batch) -> dict[str, float]:
-        """One step on the generator's batch (and the discriminator's, if there is one) -> each loss by name."""
+    def step(self, index: int, batches: Sequence[Batch], rate_share: float) -> dict[str, float]:
+        """Step `index`, counted from 0, at this share of the learning rate -> each loss by name."""
 
 
-def make_recipe(
-    preset: str,
-    fabric: Fabric,
-    generator: Generator,
-    lr: float | None,
-    rate: Callable[[int], float],
-    vgg: Path | None,
-) -> Recipe:
-    """The recipe of a preset; `lr` None takes the preset's own. `rate`: step -> share of it, but for the paper's."""
-    if preset in pixel.PIXEL_PRESETS:
-        return PixelRecipe(fabric, generator, pixel.PIXEL_PRESETS[preset], lr or 2e-3, rate)
-    return PaperRecipe(fabric, generator, dped.PRESETS[preset], lr or 5e-4, vgg)
+def make_recipe(preset: str, fabric: Fabric, generator: Generator, lr: float | None, vgg: Path | None) -> Recipe:
+    """The recipe of a preset; `lr` None takes the preset's own."""
+    if preset in PIXEL_PRESETS:
+        return PixelRecipe(fabric, generator, PIXEL_PRESETS[preset], lr or 2e-3)
+    return PaperRecipe(fabric, generator, DPED_PRESETS[preset], lr or 5e-4, vgg)
 
 
 class PixelRecipe:
     """Errors of pixels and of structure; Muon for the kernels and Adam for the rest, of one learning rate.
 
-    On one GPU a step is a CUDA graph; on a CPU it runs in one thread, as threads of so small a network wait for each
-    other longer than they compute (benchmarks/README.md has the figures).
+    On one GPU a step is a CUDA graph.
     """
 
     batches_per_step: ClassVar[int] = 1
 
-    def __init__(
-        self,
-        fabric: Fabric,
-        generator: Generator,
-        weights: pixel.PixelWeights,
-        lr: float,
-        rate: Callable[[int], float],
-    ):
-        self.fabric, self.lr, self.rate, self.scales = fabric, lr, rate, weights.scales
-        if fabric.device.type == "cpu":
-            torch.set_num_threads(1)
+    def __init__(self, fabric: Fabric, generator: Generator, weights: PixelWeights, lr: float):
+        self.fabric, self.lr, self.scales = fabric, lr, weights.scales
         self.weights = fabric.to_device(torch.tensor([1.0, weights.structure, weights.mse]))
         self.graphed = fabric.device.type == "cuda" and fabric.world_size == 1
         module = _channels_last(generator)
@@ -89,10 +102,9 @@ class PixelRecipe:
         self.optimizers: dict[str, Optimizer] = {"kernels": muon, "others": adam}
         self._learn: Callable[..., Tensor] = Graphed(self._learn_from) if self.graphed else self._learn_from
 
-    def step(self, index: int, *batches: Batch) -> dict[str, float]:
-        (batch,) = batches
-        self.index = index
-        self._set_rate(self.lr * self.rate(index))
+    def step(self, index: int, batches: Sequence[Batch], rate_share: float) -> dict[str, float]:
+        (batch,), self.index = batches, index
+        self._set_rate(self.lr * rate_share)
         return self._checked(self._learn(batch.phone, batch.dslr, batch.thumbnail))
 
     def _set_rate(self, rate: float) -> None:
@@ -119,11 +131,14 @@ class PixelRecipe:
 
 
 class PaperRecipe:
-    """DPED: content, texture, colour and TV for the generator; then a step of the discriminator on another batch."""
+    """DPED: content, texture, colour and TV for the generator; then a step of the discriminator on another batch.
+
+    The learning rate is constant, as the authors' is.
+    """
 
     batches_per_step: ClassVar[int] = 2
 
-    def __init__(self, fabric: Fabric, generator: Generator, weights: dped.LossWeights, lr: float, vgg: Path | None):
+    def __init__(self, fabric: Fabric, generator: Generator, weights: DpedWeights, lr: float, vgg: Path | None):
         self.fabric, self.weights = fabric, weights
         self.generator, self.generator_adam = _set_up(fabric, generator, lr)
         self.discriminator, self.discriminator_adam = _set_up(fabric, Discriminator(), lr)
@@ -131,7 +146,7 @@ class PaperRecipe:
         self.modules = {"generator": self.generator, "discriminator": self.discriminator}
         self.optimizers = {"generator": self.generator_adam, "discriminator": self.discriminator_adam}
 
-    def step(self, index: int, *batches: Batch) -> dict[str, float]:
+    def step(self, index: int, batches: Sequence[Batch], rate_share: float) -> dict[str, float]:
         batch, other = batches
         enhanced = self.generator(batch.phone, batch.thumbnail).float()
         with self.fabric.autocast():

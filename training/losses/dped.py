@@ -5,8 +5,6 @@ All images are RGB [N, 3, H, W] in [0, 1] unless said otherwise; every loss is a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -15,21 +13,6 @@ from torch import Tensor
 
 BLUR_PX = 21
 _LOG_OF_LEAST_PROBABILITY = float(np.log(1e-10))  # the authors clip probabilities there
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    content: float
-    texture: float
-    colour: float
-    tv: float
-
-
-# "code" is what the authors' train_model.py uses, "paper" what section 3.1.5 prints.
-PRESETS = {
-    "code": LossWeights(content=10, texture=1, colour=0.5, tv=2000),
-    "paper": LossWeights(content=1, texture=0.4, colour=0.1, tv=400),
-}
 
 
 def content_loss(enhanced_features: Tensor, dslr_features: Tensor) -> Tensor:

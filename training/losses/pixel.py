@@ -6,30 +6,12 @@ Images are RGB [N, 3, H, W] in [0, 1]; every loss is a scalar.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch.nn.functional as F
 from torch import Tensor
 
 STRUCTURE_PX = 7
 SSIM_C2 = 0.03**2
-
-
-@dataclass(frozen=True)
-class PixelWeights:
-    """Beside the absolute error. structure: weight; scales: weights of its scales; mse: weight of the squared error."""
-
-    structure: float
-    scales: tuple[float, ...]
-    mse: float
-
-
-# "pixel" learns what a picture shows; "scores" goes on to what pictures are scored by. LOG.md has what led to them.
-PIXEL_PRESETS = {
-    "pixel": PixelWeights(structure=0.3, scales=(1.0,), mse=0),
-    "scores": PixelWeights(structure=1, scales=(0.2, 0.3, 0.3, 0.2), mse=10),
-    "structure": PixelWeights(structure=4, scales=(0.2, 0.3, 0.3, 0.2), mse=10),
-}
 
 
 def structure_loss(enhanced: Tensor, dslr: Tensor, weights: Sequence[float] = (1.0,)) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+PHOTO_APP = "photo app (auto levels)"  # the name of its row in tables
 CLIPPED = 0.5  # percent of a channel's pixels at either end, a usual setting of photo apps
 
 

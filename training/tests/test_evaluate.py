@@ -59,7 +59,7 @@ def test_an_untrained_pocket_generator_scores_as_the_identity(
     generator = Pocket(small)
     torch.nn.init.zeros_(generator.analyser.head.weight)  # no modulation is left that depends on the thumbnail
     model = save(generator, tmp_path / "a.safetensors", "new | pocket")
-    rows = run([model, "--pairs", str(pairs)], tmp_path / "q")
+    rows = run([model, "--pairs", str(pairs), "--split", "validation"], tmp_path / "q")
     assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "q")
     assert [row["model"] for row in rows] == ["identity", "new___pocket"]
     plain, pocket = rows
@@ -93,11 +93,10 @@ def test_large_photos_run_in_tiles_to_the_same_scores(
 ) -> None:
     torch.manual_seed(1)
     model = save(PpcnStudent(), tmp_path / "s.safetensors", "s")
-    whole = run([model, "--pairs", str(pairs)], tmp_path / "whole")
-    monkeypatch.setattr(evaluate, "WHOLE_PX", 0)
-    for module in ("enhancer", "torch_engine"):
-        monkeypatch.setattr(f"training.enhancer.{module}.TILE_PX", 32)
-    tiled = run([model, "--pairs", str(pairs)], tmp_path / "tiled")
+    whole = run([model, "--pairs", str(pairs), "--split", "validation"], tmp_path / "whole")
+    monkeypatch.setattr("training.quality.scoring.WHOLE_PX", 0)
+    monkeypatch.setattr("training.enhancer.TILE_PX", 32)
+    tiled = run([model, "--pairs", str(pairs), "--split", "validation"], tmp_path / "tiled")
     for key in ("psnr_of_mean_mse_db", "ms_ssim", "delta_e_2000"):
         assert tiled[1][key] == pytest.approx(whole[1][key], abs=1e-3)
 
@@ -111,8 +110,16 @@ def test_the_embedded_sample_is_said_to_be_simulated(tmp_path: Path) -> None:
     (row,) = run([], tmp_path / "q")
     assert row["images"] == row["simulated_images"] > 0
     text = (tmp_path / "q" / "quality.md").read_text()
-    assert "phone side SIMULATED." in text and f"{row['images']} photo pairs, split `validation`" in text
+    assert "phone side SIMULATED." in text and f"{row['images']} photo pairs of 6 photos, split `held-out`" in text
     assert f"{row['psnr_mean_of_images_db']:.2f}" in text and "clamped to [0, 1], not rounded" in text
+
+
+def test_few_pairs_of_ones_own_give_a_table(pairs: Path, tmp_path: Path) -> None:
+    for side in ("mine", "canon"):
+        (tmp_path / "own" / side).mkdir(parents=True)
+        for number in range(3):
+            shutil.copy(pairs / f"iphone/training_data/canon/{number}.png", tmp_path / "own" / side)
+    assert run(["--pairs", str(tmp_path / "own")], tmp_path / "q")[0]["images"] == 3
 
 
 def test_models_of_one_name_are_told_apart(pairs: Path, tmp_path: Path) -> None:
@@ -120,7 +127,7 @@ def test_models_of_one_name_are_told_apart(pairs: Path, tmp_path: Path) -> None:
     for seed in (0, 1):
         torch.manual_seed(seed)
         models.append(save(PpcnStudent(), tmp_path / f"{seed}.safetensors", "same"))
-    rows = run([*models, "--pairs", str(pairs)], tmp_path / "q")
+    rows = run([*models, "--pairs", str(pairs), "--split", "validation"], tmp_path / "q")
     assert [row["model"] for row in rows[1:]] == [f"same@{row['checkpoint_sha256'][:8]}" for row in rows[1:]]
     assert rows[1]["model"] != rows[2]["model"]
 
@@ -130,7 +137,7 @@ def test_a_broken_photo_is_named_counted_and_passed_over(
 ) -> None:
     broken = pairs / "iphone" / "test_data" / "patches" / "iphone" / "3.png"
     broken.write_bytes(broken.read_bytes()[:200])
-    assert run(["--pairs", str(pairs)], tmp_path / "q")[0]["images"] == 4
+    assert run(["--pairs", str(pairs), "--split", "validation"], tmp_path / "q")[0]["images"] == 4
     err = capsys.readouterr().err
     assert str(broken) in err and "1 of 5 pairs passed over" in err
 
@@ -150,7 +157,7 @@ def test_one_table_for_each_camera_that_has_pairs(pairs: Path, tmp_path: Path) -
     ]  # fmt: skip
     text = (tmp_path / "q" / "quality.md").read_text()
     assert "Skipped: no pairs of this camera: dped has no folder blackberry." in text
-    assert text.count("Protocol: 5 photo pairs") == text.count("stretches each channel") == 2
+    assert text.count("Protocol: 9 photo pairs") == text.count("stretches each channel") == 2
     assert (tmp_path / "q" / "sony" / "sheet.jpg").is_file()
     assert evaluate.main([*arguments, "--cameras", "nokia", "--out", str(tmp_path / "q")]) == 1
 
@@ -176,7 +183,6 @@ def test_bad_input_ends_in_one_sentence(pairs: Path, tmp_path: Path, capsys: pyt
         (["--pairs", str(tmp_path / "nowhere")], "nowhere"),
         (["--pairs", str(tmp_path)], str(tmp_path)),
         (["--pairs", str(pairs), "--phone", "sony"], "sony"),
-        (["--pairs", str(pairs), "--accelerator", "cuda:99"], "cuda:99"),
         (["--pairs", str(pairs), "--out", str(tmp_path / "file" / "q")], str(tmp_path / "file")),
     ):
         assert evaluate.main(["--out", str(tmp_path / "q"), *arguments]) == 1

@@ -15,6 +15,7 @@ from scipy.ndimage import correlate
 from training.losses import dped as losses
 from training.losses import pixel
 from training.losses.discriminator import Discriminator
+from training.losses.presets import DPED_PRESETS, DpedWeights
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -105,8 +106,8 @@ def test_identical_images_cost_nothing_but_their_variation() -> None:
 
 
 def test_presets_are_the_codes_and_the_papers() -> None:
-    assert losses.PRESETS["code"] == losses.LossWeights(content=10, texture=1, colour=0.5, tv=2000)
-    assert losses.PRESETS["paper"] == losses.LossWeights(content=1, texture=0.4, colour=0.1, tv=400)
+    assert DPED_PRESETS["code"] == DpedWeights(content=10, texture=1, colour=0.5, tv=2000)
+    assert DPED_PRESETS["paper"] == DpedWeights(content=1, texture=0.4, colour=0.1, tv=400)
 
 
 def test_discriminator_matches_tensorflows_sizes_and_order() -> None:

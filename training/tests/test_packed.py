@@ -14,11 +14,12 @@ from PIL import Image
 
 from training import generators, train
 from training.checkpoint import Checkpoint
-from training.data import packed, phone_tone, simulate, teach
+from training.data import packed, pictures, simulate, teach
 from training.data.batches import Batches
 from training.data.packed import PackedError
 from training.data.pictures import Pictures, crops
 from training.enhancer import TorchEngine
+from training.generators.teachers import Answers
 from training.tiling import thumbnail
 
 seeds = st.integers(0, 2**32 - 1)
@@ -68,7 +69,7 @@ def test_teachers_answer_for_patches_and_whole_photos(
 def test_an_answer_has_the_detail_of_an_orientation_and_the_tone_of_the_upright_photo(teacher: Path) -> None:
     generator = Checkpoint.load(teacher).generator
     photos = [picture(5, 110, 130), picture(6, 110, 130)]
-    engine, answers = TorchEngine(generator), teach.Answers([generator], "cpu")
+    engine, answers = TorchEngine(generator), Answers([generator], "cpu")
     seen: list[set[bytes]] = [set(), set()]
     for seed in range(40):
         for of, answer in zip(seen, answers(photos, np.random.default_rng(seed)), strict=True):
@@ -130,8 +131,11 @@ def test_training_on_packed_samples_alone_and_from_given_weights(photos: Path, t
 def test_packed_share_of_every_batch(photos: Path, tmp_path: Path) -> None:
     assert simulate.main([str(photos), "--crops", "4", "--out", str(tmp_path / "s")]) == 0
     samples = packed.load(tmp_path / "s", 64, 64)
-    batches = Batches([], 4, 4, 64, 64, 0, [samples, samples], 1.0)
-    batch, again = batches[2][0], Batches([], 4, 4, 64, 64, 0, [samples, samples], 1.0)[2][0]
+    one, other = (
+        Batches([], steps=4, batch=4, patch_px=64, thumbnail_px=64, seed=0, packed=[samples] * 2, packed_share=1.0)
+        for _ in range(2)
+    )
+    batch, again = one[2][0], other[2][0]
     assert batch.phone.shape == (4, 3, 64, 64) and torch.equal(batch.dslr, again.dslr)
 
 
@@ -175,8 +179,9 @@ def test_bad_input_has_one_sentence(
         assert sentence in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / "x").exists()
     assert simulate.main([str(photos), "--patch", "400", "--out", str(tmp_path / "x")]) == 1
-    assert train.main(["--packed-share", "1.5", "--out", str(tmp_path / "y")]) == 1
-    assert "between 0 and 1" in capsys.readouterr().err.splitlines()[-1]
+    with pytest.raises(SystemExit):
+        train.main(["--packed-share", "1.5", "--out", str(tmp_path / "y")])
+    assert "'1.5' is not a number from 0 to 1" in capsys.readouterr().err.splitlines()[-1]
     facts = {"sha256": {}, "licences": "a string"}
     (tmp_path / "z").mkdir()
     (tmp_path / "z" / "facts.json").write_text(json.dumps(facts))
@@ -200,7 +205,7 @@ def test_pictures_have_the_size_of_their_kind(seed: int) -> None:
 def test_matching_takes_over_mean_and_contrast(one: int, two: int) -> None:
     values = picture(one) // 4 + 80  # room on both sides, so that nothing is clipped
     like = picture(two) // 4 + 96
-    matched = phone_tone.matched(values, like).astype(np.float64)
+    matched = pictures.matched(values, like).astype(np.float64)
     np.testing.assert_allclose(matched.mean((0, 1)), like.mean((0, 1)), atol=1)
     assert matched.std((0, 1)).mean() == pytest.approx(like.std((0, 1)).mean(), rel=0.15)
 
@@ -209,7 +214,7 @@ def test_matching_takes_over_mean_and_contrast(one: int, two: int) -> None:
 @settings(max_examples=25, deadline=None)
 def test_jitter_moves_tone_and_keeps_order_of_greys(seed: int) -> None:
     ramp = np.arange(256, dtype=np.uint8)[None, :, None].repeat(3, 2).repeat(4, 0)
-    moved = phone_tone.jittered(ramp, np.random.default_rng(seed))
+    moved = pictures.jittered(ramp, np.random.default_rng(seed))
     assert moved.shape == ramp.shape and moved.dtype == np.uint8
     assert (np.diff(moved.astype(int).sum(-1), axis=1) >= 0).all()
-    assert phone_tone.degraded(ramp, np.random.default_rng(seed)).shape == ramp.shape
+    assert pictures.degraded(ramp, np.random.default_rng(seed)).shape == ramp.shape

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from PIL import Image
 
 from training.data import embedded_sample, pairs
 from training.data.embedded_sample import SAMPLE, SampleError
-from training.data.pairs import PairError, PairSplits, PhotoPair, find_pairs, two_folders, usable
+from training.data.pairs import PairSplits, find_pairs, fold_of, usable
+from training.data.photo_pair import PairError, PhotoPair, two_folders
 from training.photos import PhotoError
 
 SPLITS = ("train", "validation", "calibration", "fidelity")
@@ -102,14 +104,14 @@ def test_any_phone_folder_beside_canon(tmp_path: Path) -> None:
 @given(st.sets(st.integers(0, 10**6), min_size=4, max_size=60))
 def test_splits_are_disjoint_whole_and_depend_on_names_alone(numbers: set[int]) -> None:
     found = [PhotoPair(f"phone/{n}", Path(f"p/{n}"), Path(f"d/{n}"), "") for n in sorted(numbers)]
-    splits = pairs._hashed_splits(found, "")
+    splits = pairs.hashed_splits(found, "")
     assert_disjoint(splits, len(found))
-    assert pairs._hashed_splits(found[::-1], "").train == splits.train[::-1]
+    assert pairs.hashed_splits(found[::-1], "").train == splits.train[::-1]
 
 
 def test_added_photos_move_no_other_between_splits() -> None:
     many = [PhotoPair(f"phone/{n}", Path(), Path(), "") for n in range(3000)]
-    before, after = pairs._hashed_splits(many[:1500], ""), pairs._hashed_splits(many, "")
+    before, after = pairs.hashed_splits(many[:1500], ""), pairs.hashed_splits(many, "")
     for split, share in pairs.SHARES.items():
         assert set(getattr(before, split)) <= set(getattr(after, split))
         assert len(getattr(after, split)) / 3000 == pytest.approx(share, abs=0.02)
@@ -134,6 +136,83 @@ def test_hostile_names_become_safe_and_stay_unique(tmp_path: Path) -> None:
     found = names(two_folders(tmp_path / "p", tmp_path / "d"))
     assert len(set(found)) == 5
     assert all(name.isprintable() and not set(name) & set("<>&'\";") for name in found)
+
+
+# --- what align.py's manifest says -----------------------------------------------------------------------------
+
+
+def aligned(root: Path, photos: dict[str, int], licence: str | None = "CC0-1.0") -> Path:
+    """A set as align.py leaves it without photos to test on: so many patches of each photo."""
+    rows = [{"split": "train", "pair": photo} for photo, count in photos.items() for _ in range(count)]
+    rows = [{**row, "file": f"{number}.png"} for number, row in enumerate(rows)]
+    make_pairs(root / "mine" / "training_data", [row["file"] for row in rows], phone="mine")
+    manifest = {"patches": rows} | ({"licence": licence} if licence else {})
+    (root / "mine" / "manifest.json").write_text(json.dumps(manifest))
+    return root
+
+
+def test_patches_of_one_photo_stay_in_one_split_and_photos_are_counted(tmp_path: Path) -> None:
+    splits = find_pairs(aligned(tmp_path, {f"photo-{k}": 3 + k % 4 for k in range(9)}))
+    photos = [{pair.photo for pair in getattr(splits, split)} for split in SPLITS]
+    assert all(photos) and sum(map(len, photos)) == len(set().union(*photos)) == 9
+    assert "patches of 9 photos" in splits.description
+    held = [{pair.photo for pair in fold_of(splits, k, 3).validation} for k in range(3)]
+    assert all(held) and sum(map(len, held)) == len(set().union(*held))
+
+
+def test_patches_of_one_photo_are_no_new_photos(tmp_path: Path) -> None:
+    splits = find_pairs(aligned(tmp_path, {"only": 22}))
+    assert_disjoint(splits, 22)
+    assert splits.description.startswith("22 patches of one photo of ")
+    assert "split by patch: what is held out shows photos that are learned from" in splits.description
+
+
+@pytest.mark.parametrize(("stated", "licence"), [("CC0-1.0", "CC0-1.0"), (None, pairs.OWN_LICENCE)])
+def test_the_licence_is_the_one_that_the_maker_states(tmp_path: Path, stated: str | None, licence: str) -> None:
+    found = find_pairs(aligned(tmp_path, {"a": 2, "b": 2, "c": 2, "d": 2}, stated))
+    assert {pair.licence for pair in found.all} == {licence}
+
+
+def test_only_dped_is_labelled_as_dped(tmp_path: Path) -> None:
+    for root, licence in (("dped", pairs.DPED_LICENCE), ("mine", pairs.OWN_LICENCE)):
+        make_pairs(tmp_path / root / "iphone" / "training_data", [f"{n}.jpg" for n in range(6)])
+        assert {pair.licence for pair in find_pairs(tmp_path / root).all} == {licence}
+
+
+def test_a_broken_manifest_is_named(tmp_path: Path) -> None:
+    aligned(tmp_path, {"a": 6})
+    (tmp_path / "mine" / "manifest.json").write_text("{")
+    with pytest.raises(PairError, match=r"manifest\.json: not a manifest of align\.py"):
+        find_pairs(tmp_path)
+
+
+# --- names ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["caf\u00e9", "\u00c5ngstr\u00f6m", "\u1e9b\u0323"])
+def test_unicode_forms_of_a_name_are_one_name(tmp_path: Path, name: str) -> None:
+    save(tmp_path / "p" / f"{unicodedata.normalize('NFC', name)}.jpg")
+    save(tmp_path / "d" / f"{unicodedata.normalize('NFD', name)}.jpg")
+    assert len(two_folders(tmp_path / "p", tmp_path / "d")) == 1
+
+
+@pytest.mark.parametrize(("phone", "dslr"), [("IMG_0001", "img-0001"), ("IMG_0001", "IMG_0001 copy"), ("a b", "A_B")])
+def test_a_near_miss_is_one_line_with_the_remedy(tmp_path: Path, phone: str, dslr: str) -> None:
+    for number in range(3):
+        save(tmp_path / "p" / f"{phone}{number}.jpg")
+        save(tmp_path / "d" / f"{dslr}{number}.jpg")
+    with pytest.raises(PairError) as error:
+        two_folders(tmp_path / "p", tmp_path / "d")
+    sentence = str(error.value)
+    assert f"{dslr}0.jpg looks like it: give both one name (3 of 3 phone photos have no partner)" in sentence
+    assert "\n" not in sentence
+
+
+def test_the_only_phone_is_taken_whatever_its_name(tmp_path: Path) -> None:
+    make_pairs(tmp_path / "nokia" / "training_data", [f"{n}.jpg" for n in range(6)], phone="nokia")
+    assert len(find_pairs(tmp_path).all) == 6
+    with pytest.raises(PairError, match="found in DPED layout: nokia"):
+        find_pairs(tmp_path, "iphone")
 
 
 # --- faults ----------------------------------------------------------------------------------------------------
@@ -237,19 +316,17 @@ def test_the_embedded_sample_is_labelled_split_by_photo_and_repeatable() -> None
     assert not np.array_equal(phone, other)
 
 
-FREE = {"public domain", "CC0-1.0", "CC-BY-2.0", "no known copyright restrictions"}
-
-
 def test_photos_that_a_generator_learns_from_are_free() -> None:
-    licences = {photo.licence for photo in SAMPLE if photo.split == "train"}
-    assert licences <= FREE
+    counts = Counter(photo.split for photo in SAMPLE if photo.licence in embedded_sample.FREE_LICENCES)
+    assert counts == {"train": 14, "validation": 4, "fidelity": 6}
+    assert {photo.split for photo in SAMPLE if photo.licence not in embedded_sample.FREE_LICENCES} == {"calibration"}
 
 
 def test_every_sample_photo_is_the_pinned_one_and_another_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for photo in SAMPLE:
         assert hashlib.sha256(photo.path().read_bytes()).hexdigest() == photo.sha256
     monkeypatch.setattr(embedded_sample, "sha256", lambda path: "0" * 64)
-    with pytest.raises(SampleError, match=r"beacon-street-sunset\.jpg: not the expected photo"):
+    with pytest.raises(SampleError, match=r"astronaut\.png: not the expected photo"):
         SAMPLE[0].path()
 
 
@@ -257,61 +334,3 @@ def test_a_missing_package_is_named() -> None:
     photo = embedded_sample.SamplePhoto("a", "train", "no_such_package_here", "a.png", "", "", "")
     with pytest.raises(SampleError, match="no_such_package_here does not bring it"):
         photo.path()
-
-
-# --- photos of one's own ---------------------------------------------------------------------------------------
-
-
-def own_set(root: Path, manifest: str) -> Path:
-    """As align.py leaves it, for a phone called Pixel."""
-    for place, count in (("training_data", 6), ("test_data/patches", 4)):
-        for side in ("pixel", "canon"):
-            folder = root / "pixel" / place / side
-            folder.mkdir(parents=True)
-            for k in range(count):
-                Image.new("RGB", (8, 8)).save(folder / f"{k}.png")
-    (root / "pixel" / "manifest.json").write_text(manifest)
-    return root
-
-
-def test_a_set_of_ones_own_says_its_licence_and_counts_photos(tmp_path: Path) -> None:
-    rows = [{"split": "train", "file": f"{k}.png", "pair": f"IMG_{k // 3}"} for k in range(6)]
-    rows += [{"split": "test", "file": f"{k}.png", "pair": "IMG_7"} for k in range(4)]
-    splits = find_pairs(own_set(tmp_path, json.dumps({"licence": "CC0-1.0, mine", "patches": rows})))
-    assert {pair.licence for pair in (*splits.train, *splits.validation)} == {"CC0-1.0, mine"}
-    assert "6 pairs of 2 photos to train and 4 pairs of 1 photo to validate" in splits.description
-    assert [pair.photo for pair in splits.train] == ["IMG_0"] * 3 + ["IMG_1"] * 3
-
-
-def test_a_damaged_manifest_of_a_set_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PairError, match=r"manifest\.json: not the manifest of align\.py"):
-        find_pairs(own_set(tmp_path, '{"patches": [1]}'))
-
-
-def test_only_dpeds_own_phones_carry_dpeds_licence(tmp_path: Path) -> None:
-    own_set(tmp_path, "{}")
-    (tmp_path / "pixel" / "manifest.json").unlink()
-    assert {pair.licence for pair in find_pairs(tmp_path).train} == {"as its owner states"}
-
-
-def test_patches_of_one_photo_stay_in_one_split(tmp_path: Path) -> None:
-    pairs_ = [PhotoPair(f"p/{k}", Path("a"), Path("b"), "CC0", f"photo {k // 9}") for k in range(90)]
-    splits = pairs._hashed_splits(pairs_, "90 pairs")
-    photos = [{pair.photo for pair in getattr(splits, split)} for split in SPLITS]
-    assert sum(map(len, photos)) == len(set().union(*photos)) == 10 and all(photos)
-
-
-def test_near_misses_in_names_are_told(tmp_path: Path) -> None:
-    for side, name in (("phone", "IMG_0012"), ("canon", "IMG-0012"), ("phone", "a"), ("canon", "a")):
-        (tmp_path / side).mkdir(exist_ok=True)
-        Image.new("RGB", (8, 8)).save(tmp_path / side / f"{name}.png")
-    with pytest.raises(PairError, match=r"IMG_0012\.png: no photo of that name .* the nearest is IMG-0012: give both"):
-        find_pairs(tmp_path)
-
-
-def test_composed_and_decomposed_names_are_one(tmp_path: Path) -> None:
-    for number, name in enumerate(["caf\u00e9", "b", "c", "d"]):
-        for side, form in (("phone", "NFD"), ("canon", "NFC")):
-            (tmp_path / side).mkdir(exist_ok=True)
-            Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / side / f"{unicodedata.normalize(form, name)}.png")
-    assert sum(len(getattr(find_pairs(tmp_path), split)) for split in SPLITS) == 4

@@ -32,11 +32,12 @@ root, out, preset, name, patch_px, packed = sys.argv[1:]
 fabric = make_fabric("cpu", "32-true", 4)
 torch.manual_seed(0)
 generator = generators.build(name)
-recipe = make_recipe(preset, fabric, generator, None, 10, None)
+recipe = make_recipe(preset, fabric, generator, None, None)
 sets = [load_samples(Path(packed), int(patch_px), generator.thumbnail_px, 0)] if packed else []
-batches = Batches(find_pairs(Path(root)).train, 10, 4, int(patch_px), generator.thumbnail_px, 0, sets, 0.5,
-                  fabric.global_rank, fabric.world_size, recipe.batches_per_step)
-recipe.step(0, *(batch.to(fabric.device) for batch in batches[0]))
+batches = Batches(find_pairs(Path(root)).train, steps=10, batch=4, patch_px=int(patch_px),
+                  thumbnail_px=generator.thumbnail_px, seed=0, packed=sets, packed_share=0.5, rank=fabric.global_rank,
+                  processes=fabric.world_size, batches_per_step=recipe.batches_per_step)
+recipe.step(0, [batch.to(fabric.device) for batch in batches[0]], 0.01)
 if fabric.is_global_zero:
     gradients = {f"{net}.{key}": p.grad for net, m in recipe.modules.items() for key, p in m.named_parameters()}
     save_file({key.replace("_forward_module.", "").replace("module.", ""): g.contiguous()

@@ -12,6 +12,7 @@ from PIL import Image
 from training import generators, quantize_aware
 from training.checkpoint import Checkpoint, load_tensors
 from training.data.batches import Batch
+from training.loop import eight_bits
 from training.quantization.fake_quantization import quantize_weight
 
 SHORT = ["--batch", "4", "--patch", "32"]
@@ -78,7 +79,7 @@ def test_without_steps_only_rounding_of_kernels_changes_the_function(
     for kernel in kernels:
         torch.testing.assert_close(quantize_weight(kernel, 8), kernel, msg="a kernel that 8 bits do not hold")
 
-    monkeypatch.setattr(quantize_aware, "put_on_grid", lambda network: None)
+    monkeypatch.setattr(eight_bits, "put_on_grid", lambda network: None)
     assert quantize_aware.main([*arguments, "--out", str(tmp_path / "exact")]) == 0
     assert Checkpoint.load(tmp_path / "exact").scores["float_against_source"]["psnr_worst_db"] > 100
 
@@ -86,20 +87,20 @@ def test_without_steps_only_rounding_of_kernels_changes_the_function(
 def test_a_resumed_run_gives_the_same_weights(
     checkpoint: Path, pairs_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quantize_aware, "SAVE_EVERY", 2)
+    monkeypatch.setattr(eight_bits, "SAVE_EVERY", 2)
     arguments = ["--checkpoint", str(checkpoint), "--pairs", str(pairs_folder), *SHORT, "--steps", "6"]
     assert quantize_aware.main([*arguments, "--out", str(tmp_path / "whole")]) == 0
 
-    real = quantize_aware.learn
+    real = eight_bits.learn
 
-    def interrupted(*args: object) -> dict[str, float]:
-        if args[-1] == 5:
+    def interrupted(*args: object, step: int, **kwargs: object) -> dict[str, float]:
+        if step == 5:
             raise KeyboardInterrupt
-        return real(*args)  # type: ignore[arg-type]
+        return real(*args, step=step, **kwargs)  # type: ignore[arg-type]
 
     out = tmp_path / "resumed"
     with monkeypatch.context() as patch:
-        patch.setattr(quantize_aware, "learn", interrupted)
+        patch.setattr(eight_bits, "learn", interrupted)
         assert quantize_aware.main([*arguments, "--out", str(out)]) == 130
     assert load_tensors(out / "resume.safetensors")[1]["step"] == 4
     assert not (out / "checkpoint.safetensors").exists()
@@ -112,7 +113,7 @@ def test_a_run_with_other_settings_is_not_overwritten(
     checkpoint: Path, pairs_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(quantize_aware, "SAVE_EVERY", 1)
+    monkeypatch.setattr(eight_bits, "SAVE_EVERY", 1)
     arguments = ["--checkpoint", str(checkpoint), "--pairs", str(pairs_folder), *SHORT, "--out", str(tmp_path / "run")]
     assert quantize_aware.main([*arguments, "--steps", "1"]) == 0
     before = (tmp_path / "run" / "checkpoint.safetensors").read_bytes()
@@ -125,7 +126,7 @@ def test_a_run_with_other_settings_is_not_overwritten(
     ("flags", "sentence"),
     [
         (["--patch", "30"], "a multiple of 4 px"),
-        (["--lr", "nan"], "step 2: the loss is not a finite number"),
+        (["--lr", "1e30"], "the loss is not a finite number"),
         (["--packed", "absent"], "no complete set of packed samples"),
         (["--checkpoint", "absent.safetensors"], "absent.safetensors"),
         (["--pairs", "absent"], "no such folder"),
@@ -143,9 +144,9 @@ def test_bad_input_is_one_sentence(
 
 def test_recoloured_photos_keep_their_thumbnails_company() -> None:
     phone = torch.rand(3, 3, 8, 8)
-    made = quantize_aware.recoloured(Batch(phone, phone, phone), [0, 1])
+    made = eight_bits.recoloured(Batch(phone, phone, phone), [0, 1])
     assert torch.equal(made.phone, made.thumbnail) and not torch.equal(made.phone, phone)
     assert made.phone.min() >= 0 and made.phone.max() <= 1
-    assert torch.equal(quantize_aware.recoloured(Batch(phone, phone, phone), [0, 1]).phone, made.phone)
-    half = quantize_aware.half_recoloured(Batch(phone, phone, phone), [0, 1])
+    assert torch.equal(eight_bits.recoloured(Batch(phone, phone, phone), [0, 1]).phone, made.phone)
+    half = eight_bits.half_recoloured(Batch(phone, phone, phone), [0, 1])
     assert torch.equal(half.phone[1:], phone[1:]) and torch.equal(half.phone[:1], made.phone[:1])

@@ -27,14 +27,14 @@ def test_a_recorded_step_learns_what_a_launched_one_learns() -> None:
         fabric = make_fabric("cuda", "32-true", 8)
         torch.manual_seed(0)
         generator = generators.build("pocket")
-        recipe = make_recipe("scores", fabric, generator, None, 100, None)
+        recipe = make_recipe("scores", fabric, generator, None, None)
         assert isinstance(recipe, PixelRecipe)
         if not graphed:
             recipe.graphed, recipe._learn = False, recipe._learn_from
         terms = []
         for step in range(STEPS):
             here = batch(step).to(fabric.device)
-            terms.append(list(recipe.step(step, here, here).values()))
+            terms.append(list(recipe.step(step, [here], 0.1).values()))
         learned.append((torch.tensor(terms), torch.cat([p.detach().flatten().cpu() for p in generator.parameters()])))
     (terms, weights), (launched_terms, launched_weights) = learned
     assert torch.allclose(terms, launched_terms, rtol=2e-3, atol=1e-5)

