@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+import traceback
 from pathlib import Path
 
 import pytest
+import pyvips
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+import training.photos
 from benchmarks.robustness.fields import FieldCase, colours, photos, pictures
 from training.photos import PhotoError
 from training.photos.decoding import OpenPhoto, decode
 
+PHOTOS = Path(training.photos.__file__).parent
 MAX_BYTES = 200_000  # of the files that are damaged, so that damage meets their structure and not their pixels alone
 MAX_SAMPLES = 10**6  # of photos that damage has made larger: only their headers are read
 SCRIPTS = {"TIFF of another structure in a batch", "EXIF above 64 KB", "200 megapixels", "permission denied"}
@@ -56,3 +61,11 @@ def test_damage_is_pixels_or_a_sentence(whole_files: list[Path], tmp_path: Path,
         decode(path, _pixels)
     except PhotoError as error:
         assert str(error).startswith(str(path)) and str(error).isprintable()
+        assert not _is_ours(error.__cause__), traceback.format_exception(error)
+
+
+def _is_ours(cause: BaseException | None) -> bool:
+    """Whether a reader of this project stumbled, instead of finding that a file is broken."""
+    if cause is None or isinstance(cause, ValueError | pyvips.Error | Image.DecompressionBombError):
+        return False
+    return Path(traceback.extract_tb(cause.__traceback__)[-1].filename).is_relative_to(PHOTOS)

@@ -14,8 +14,8 @@ from PIL import ExifTags, Image
 
 from benchmarks.robustness.faults_photos import encoded, heic, jpeg_of_size, png, zeros
 from benchmarks.robustness.fields import FieldCase, enhance, small_photo
-from benchmarks.robustness.fields.colours import refused
-from benchmarks.robustness.fields.pictures import HEIC_LEVELS, JPEG_LEVELS, LARGE, SMALL, Check, content, shows, tiff
+from benchmarks.robustness.fields.colours import Check, refused
+from benchmarks.robustness.fields.pictures import HEIC_LEVELS, JPEG_LEVELS, LARGE, SMALL, content, shows, tiff
 from training.alignment.pairing import taken_at
 from training.photos import PHOTO_SUFFIXES, PhotoError, read_photo
 from training.photos.decoding import decode

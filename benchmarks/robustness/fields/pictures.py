@@ -14,10 +14,9 @@ from PIL import Image
 
 from benchmarks.robustness.faults_photos import encoded, scene
 from benchmarks.robustness.fields import FieldCase
-from benchmarks.robustness.fields.colours import refused
+from benchmarks.robustness.fields.colours import Check, refused
 from training.photos import read_photo
 
-Check = Callable[[Path], str | None]
 SMALL, LARGE = scene(40, 60), scene(64, 96)
 JPEG_LEVELS, HEIC_LEVELS = 2.0, 3.0  # of mean error, of 255
 RAW = "camera raw: export it as JPEG or TIFF and enhance that"
