@@ -18,6 +18,7 @@ from benchmarks.robustness.fields.colours import Check, refused
 from benchmarks.robustness.fields.pictures import HEIC_LEVELS, JPEG_LEVELS, LARGE, SMALL, content, shows, tiff
 from training.alignment.pairing import taken_at
 from training.photos import PHOTO_SUFFIXES, PhotoError, read_photo
+from training.photos.colour import EXIF_SRGB
 from training.photos.decoding import decode
 
 WHEN, MODEL = "2026:11:28 12:00:00", "Acme 1"
@@ -62,6 +63,8 @@ def _exif_shortened(folder: Path, *, name: str, make: Callable[[], bytes], dropp
     result = Image.open(next((folder / "enhanced").glob("[!.]*"))).getexif()
     details, place = result.get_ifd(ExifTags.IFD.Exif), result.get_ifd(ExifTags.IFD.GPSInfo)
     kept = (result.get(ExifTags.Base.Model), details.get(ExifTags.Base.DateTimeOriginal), len(place))
+    if details.get(ExifTags.Base.ColorSpace) != EXIF_SRGB:
+        return f"ColorSpace {details.get(ExifTags.Base.ColorSpace)}"
     return ran.lacks(0, "a.jpg: JPEG holds no EXIF", dropped) or (None if kept == (MODEL, WHEN, 1) else f"kept {kept}")
 
 
