@@ -47,8 +47,7 @@ def clean_exif(exif: Image.Exif, size: tuple[int, int], notes: list[str]) -> byt
         clean[ExifTags.Base.Orientation] = 1
         if ExifTags.Base.ExifImageWidth in details:
             details[ExifTags.Base.ExifImageWidth], details[ExifTags.Base.ExifImageHeight] = size
-        if ExifTags.Base.ColorSpace in details:
-            details[ExifTags.Base.ColorSpace] = EXIF_SRGB
+        details[ExifTags.Base.ColorSpace] = EXIF_SRGB  # where it is absent, libexif would write "uncalibrated"
         if INTEROPERABILITY_INDEX in interoperability:
             interoperability[INTEROPERABILITY_INDEX] = DCF_SRGB
             details[ExifTags.IFD.Interop] = interoperability

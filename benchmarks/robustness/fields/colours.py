@@ -18,6 +18,7 @@ from benchmarks.robustness.fields import FieldCase
 from training.photos import PhotoError, read_photo
 
 Values = npt.NDArray[np.float64]
+Check = Callable[[Path], str | None]
 Chunks = list[tuple[bytes, bytes]]
 D65 = (0.3127, 0.3290)
 SRGB_XY = ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060))
@@ -69,6 +70,9 @@ def as_png(values: Values, chunks: Chunks, bits: int = 8) -> bytes:
     rows = np.zeros((len(samples), 1 + samples[0].nbytes), np.uint8)
     rows[:, 1:] = samples.view(np.uint8).reshape(len(rows), -1)
     return png([*chunks, (b"IDAT", zlib.compress(rows.tobytes()))], samples.shape[1::-1], bits)
+
+
+as_png16 = partial(as_png, bits=16)
 
 
 def exif_of(space: int | None, index: str) -> Image.Exif:
@@ -172,24 +176,19 @@ def _jpeg_with_profile_parts(count: int, total: int) -> bytes:
     return whole.replace(b"ICC_PROFILE\0\1\1", b"ICC_PROFILE\0" + bytes((count, total)))
 
 
-def cases() -> list[FieldCase]:
-    deep = partial(as_png, bits=16)
-    linear, p3, adobe = (
-        decode_srgb(scene()), in_space(P3_XY, encode_srgb), in_space(ADOBE_XY, gamma(ADOBE_GAMMA)),
-    )  # fmt: skip
-    text = (b"tEXt", b"Comment\0" + b"x" * 70_000)
-    codes = (b"cICP", P3)
-    kinds: list[tuple[str, str, dict[str, Callable[[Path], str | None]]]] = []
+def shown(name: str, make: Callable[[], bytes], levels: float = SHALLOW_LEVELS, **rest: Any) -> Check:
+    return partial(shows_scene, name=name, make=make, levels=levels, **rest)
 
-    def shown(name: str, make: Callable[[], bytes], levels: float = SHALLOW_LEVELS, **rest: Any) -> Any:
-        return partial(shows_scene, name=name, make=make, levels=levels, **rest)
 
-    def not_read(name: str, make: Callable[[], bytes], sentence: str) -> Any:
-        return partial(refused, name=name, make=make, sentence=sentence)
+def not_read(name: str, make: Callable[[], bytes], sentence: str) -> Check:
+    return partial(refused, name=name, make=make, sentence=sentence)
 
+
+def _adobe_cases() -> dict[str, Check]:
     grey = np.repeat(scene()[..., 1:2], 3, axis=2)
     plain = partial(encoded, rounded(scene()), "JPEG", quality=100, subsampling=0)
-    kinds.append(("Adobe RGB said by EXIF alone", "taken as sRGB, in silence", {
+    adobe = in_space(ADOBE_XY, gamma(ADOBE_GAMMA))
+    return {
         "JPEG": shown("a.jpg", partial(_adobe, "JPEG"), JPEG_LEVELS),
         "TIFF": shown("a.tif", partial(_tiff_with, adobe, exif_of(UNCALIBRATED, R03).tobytes())),
         "PNG": shown("a.png", partial(_adobe, "PNG")),
@@ -199,15 +198,19 @@ def cases() -> list[FieldCase]:
         "sRGB by R98": shown("a.jpg", partial(plain, exif=exif_of(1, R98)), JPEG_LEVELS),
         "uncalibrated alone": shown("a.jpg", partial(plain, exif=exif_of(UNCALIBRATED, "")), JPEG_LEVELS,
                                     note="uncalibrated"),
-    }))  # fmt: skip
-    kinds.append(("linear light by code numbers", "shown dark, in silence", {
-        "PNG": shown("a.png", partial(deep, linear, [(b"cICP", LINEAR)]), DEEP_LEVELS),
-        "PNG of Display P3": shown("a.png", partial(deep, in_space(P3_XY, lambda light: light),
+    }  # fmt: skip
+
+
+def _code_cases() -> dict[str, Check]:
+    linear, p3 = decode_srgb(scene()), in_space(P3_XY, encode_srgb)
+    return {
+        "PNG": shown("a.png", partial(as_png16, linear, [(b"cICP", LINEAR)]), DEEP_LEVELS),
+        "PNG of Display P3": shown("a.png", partial(as_png16, in_space(P3_XY, lambda light: light),
                                                     [(b"cICP", LINEAR_P3)]), DEEP_LEVELS),
-        "PNG of unspecified primaries": shown("a.png", partial(deep, linear, [(b"cICP", b"\2\x08\0\1")]), DEEP_LEVELS),
-        "PNG of gamma 2.2": shown("a.png", partial(deep, gamma(2.2)(linear), [(b"cICP", b"\1\4\0\1")]), DEEP_LEVELS),
+        "PNG, primaries unsaid": shown("a.png", partial(as_png16, linear, [(b"cICP", b"\2\x08\0\1")]), DEEP_LEVELS),
+        "PNG, gamma 2.2": shown("a.png", partial(as_png16, gamma(2.2)(linear), [(b"cICP", b"\1\4\0\1")]), DEEP_LEVELS),
         "PNG with the black and white of video": shown(
-            "a.png", partial(deep, (16 + 219 * scene()) / 255, [(b"cICP", b"\1\x0d\0\0")]), DEEP_LEVELS),
+            "a.png", partial(as_png16, (16 + 219 * scene()) / 255, [(b"cICP", b"\1\x0d\0\0")]), DEEP_LEVELS),
         "HEIC": shown("a.heic", _heif_linear, LINEAR_8_BIT_LEVELS),
         "AVIF": shown("a.avif", partial(_avif_coded, linear, 1, 8), LINEAR_8_BIT_LEVELS),
         "AVIF of Display P3": shown("a.avif", partial(_avif_coded, p3, 12, 13), JPEG_LEVELS),
@@ -215,10 +218,14 @@ def cases() -> list[FieldCase]:
         "AVIF, a reserved transfer": not_read("a.avif", partial(_avif_coded, linear, 1, 3), "transfer 3"),
         "reserved primaries": not_read("a.png", partial(as_png, linear, [(b"cICP", b"\3\x08\0\1")]), "primaries 3"),
         "a matrix": not_read("a.png", partial(as_png, linear, [(b"cICP", b"\1\x08\5\1")]), "impossible code numbers"),
-    }))  # fmt: skip
-    kinds.append(("PNG's gAMA and cHRM", "not looked at, in silence", {
-        "linear": shown("a.png", partial(deep, linear, [gama(1)]), DEEP_LEVELS),
-        "gamma 1.8": shown("a.png", partial(deep, gamma(1.8)(linear), [gama(1.8)]), DEEP_LEVELS),
+    }  # fmt: skip
+
+
+def _png_cases() -> dict[str, Check]:
+    linear, p3, adobe = decode_srgb(scene()), in_space(P3_XY, encode_srgb), in_space(ADOBE_XY, gamma(ADOBE_GAMMA))
+    return {
+        "linear": shown("a.png", partial(as_png16, linear, [gama(1)]), DEEP_LEVELS),
+        "gamma 1.8": shown("a.png", partial(as_png16, gamma(1.8)(linear), [gama(1.8)]), DEEP_LEVELS),
         "Adobe RGB": shown("a.png", partial(as_png, adobe, [gama(ADOBE_GAMMA), chrm(ADOBE_XY)])),
         "cHRM alone": shown("a.png", partial(as_png, p3, [chrm(P3_XY)])),
         "those of sRGB": shown("a.png", partial(as_png, scene(), [gama(2.2), chrm(SRGB_XY)]), DEEP_LEVELS),
@@ -226,24 +233,35 @@ def cases() -> list[FieldCase]:
         "gAMA 0": shown("a.png", partial(as_png, scene(), [(b"gAMA", bytes(4))]), note="impossible gAMA"),
         "primaries on one line": shown("a.png", partial(as_png, scene(), [chrm(((0.3, 0.3),) * 3)]),
                                        note="impossible gAMA or cHRM"),
-    }))  # fmt: skip
-    kinds.append(("cICP beside iCCP", "iCCP won, in silence", {
+    }  # fmt: skip
+
+
+def _order_cases() -> dict[str, Check]:
+    p3, codes = in_space(P3_XY, encode_srgb), (b"cICP", P3)
+    return {
         "P3 over sRGB": shown("a.png", partial(as_png, p3, [codes, iccp(srgb_profile())])),
         "P3 over sRGB, in the other order": shown("a.png", partial(as_png, p3, [iccp(srgb_profile()), codes])),
         "sRGB over P3": shown("a.png", partial(as_png, scene(), [(b"cICP", b"\1\x0d\0\1"), iccp(p3_profile())])),
         "unspecified leaves it to iCCP": shown("a.png", partial(as_png, p3, [(b"cICP", b"\2\2\0\1"),
                                                                              iccp(p3_profile())])),
         "iCCP over gAMA": shown("a.png", partial(as_png, p3, [gama(1), iccp(p3_profile())])),
-        "PQ": not_read("a.png", partial(deep, scene(), [(b"cICP", PQ), iccp(srgb_profile())]), "PQ or HLG"),
-    }))  # fmt: skip
-    kinds.append(("cICP behind much else", "not found behind 64 KB", {
+        "PQ": not_read("a.png", partial(as_png16, scene(), [(b"cICP", PQ), iccp(srgb_profile())]), "PQ or HLG"),
+    }  # fmt: skip
+
+
+def _far_cases() -> dict[str, Check]:
+    p3, codes, text = in_space(P3_XY, encode_srgb), (b"cICP", P3), (b"tEXt", b"Comment\0" + b"x" * 70_000)
+    return {
         "70 KB of text": shown("a.png", partial(as_png, p3, [text, codes])),
         "2 MB of text": shown("a.png", partial(as_png, p3, [text] * 30 + [codes])),
         "5,000 chunks": shown("a.png", partial(as_png, p3, [(b"tIME", bytes(7))] * 5000 + [codes])),
         "cHRM behind text": shown("a.png", partial(as_png, p3, [text, chrm(P3_XY)])),
         "its name inside of a text": shown("a.png", partial(as_png, scene(), [(b"tEXt", b"a\0\0\0\0\4cICP" + P3)])),
-    }))  # fmt: skip
-    kinds.append(("unusable colour profile", "taken as sRGB, in silence", {
+    }  # fmt: skip
+
+
+def _profile_cases() -> dict[str, Check]:
+    return {
         "JPEG, part 1 of 0": shown("a.jpg", partial(_jpeg_with_profile_parts, 1, 0), JPEG_LEVELS, note="unusable"),
         "JPEG, part 1 of 2": shown("a.jpg", partial(_jpeg_with_profile_parts, 1, 2), JPEG_LEVELS, note="unusable"),
         "PNG, not deflated": shown("a.png", partial(as_png, scene(), [(b"iCCP", b"p\0\0garbage")]), note="unusable"),
@@ -251,8 +269,15 @@ def cases() -> list[FieldCase]:
                                     note="unusable"),
         "WebP, cut off": shown("a.webp", partial(encoded, rounded(scene()), "WEBP", lossless=True,
                                                  icc_profile=srgb_profile()[:150]), note="unusable"),
-    }))  # fmt: skip
-    return [FieldCase(kind, name, check, wrong) for kind, wrong, checks in kinds for name, check in checks.items()]
+    }  # fmt: skip
 
 
-CASES = cases()
+KINDS: list[tuple[str, str, dict[str, Check]]] = [
+    ("Adobe RGB said by EXIF alone", "taken as sRGB, in silence", _adobe_cases()),
+    ("linear light by code numbers", "shown dark, in silence", _code_cases()),
+    ("PNG's gAMA and cHRM", "not looked at, in silence", _png_cases()),
+    ("cICP beside iCCP", "iCCP won, in silence", _order_cases()),
+    ("cICP behind much else", "not found behind 64 KB", _far_cases()),
+    ("unusable colour profile", "taken as sRGB, in silence", _profile_cases()),
+]
+CASES = [FieldCase(kind, name, check, wrong) for kind, wrong, checks in KINDS for name, check in checks.items()]

@@ -1,4 +1,4 @@
-"""Photo files of unusual kinds: what comes out of them are the right pixels, or one sentence that says what to do."""
+"""Photo files of unusual kinds, as the scripts meet them: names, sizes, rights, metadata, broken structures."""
 
 from __future__ import annotations
 
@@ -10,41 +10,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import tifffile
 from PIL import ExifTags, Image
 
-from benchmarks.robustness.faults_photos import encoded, heic, jpeg_of_size, png, scene, zeros
+from benchmarks.robustness.faults_photos import encoded, heic, jpeg_of_size, png, zeros
 from benchmarks.robustness.fields import FieldCase, enhance, small_photo
-from benchmarks.robustness.fields.colours import refused
+from benchmarks.robustness.fields.colours import Check, refused
+from benchmarks.robustness.fields.pictures import HEIC_LEVELS, JPEG_LEVELS, LARGE, SMALL, content, shows, tiff
 from training.alignment.pairing import taken_at
 from training.photos import PHOTO_SUFFIXES, PhotoError, read_photo
+from training.photos.colour import EXIF_SRGB
 from training.photos.decoding import decode
 
-Check = Callable[[Path], str | None]
-SMALL, LARGE = scene(40, 60), scene(64, 96)
-JPEG_LEVELS, HEIC_LEVELS = 2.0, 3.0  # of mean error, of 255
 WHEN, MODEL = "2026:11:28 12:00:00", "Acme 1"
-RAW = "camera raw: export it as JPEG or TIFF and enhance that"
-NO_RANGE = "have no agreed range: export 8 or 16 bits"
-REDUCED, MASK = 1, 4
-CFA, LINEAR_RAW = 32803, 34892
 NOBODY = 65534
-
-
-def tiff(*pages: tuple[Any, dict[str, Any]], **options: Any) -> Callable[[Path], None]:
-    """Writes a TIFF with these pages: samples, and what tifffile is to write about them."""
-
-    def write(path: Path) -> None:
-        with tifffile.TiffWriter(path, **options) as file:
-            for samples, about in pages:
-                file.write(samples, **{"photometric": "rgb", "metadata": None, **about})
-
-    return write
-
-
-def content(make: Callable[[], bytes]) -> Callable[[Path], object]:
-    return lambda path: path.write_bytes(make())
 
 
 def described(maker_note: int = 0, comment: int = 0) -> Image.Exif:
@@ -57,30 +35,6 @@ def described(maker_note: int = 0, comment: int = 0) -> Image.Exif:
     exif[ExifTags.IFD.Exif] = details
     exif[ExifTags.IFD.GPSInfo] = {ExifTags.GPS.GPSAltitude: 12.5}
     return exif
-
-
-def _shows(
-    folder: Path, *, name: str, write: Callable[[Path], object], truth: Any, levels: float = 0, note: str = "",
-    alpha: int | None = None,
-) -> str | None:  # fmt: skip
-    """The colour of a photo, its alpha if it has a constant one, and a note if there must be one."""
-    write(folder / name)
-    photo = read_photo(folder / name)
-    pixels = truth if truth.ndim == 3 else np.repeat(truth[..., None], 3, axis=2)
-    if photo.pixels.shape != pixels.shape:
-        return f"{photo.pixels.shape} pixels"
-    error = np.abs(photo.pixels * 255 - pixels).mean()
-    found = None if photo.alpha is None else (photo.alpha * 255).mean()
-    if note not in " ".join(photo.notes) or (bool(note) != bool(photo.notes)):
-        return f"notes {photo.notes}"
-    if (found is None) != (alpha is None) or (alpha is not None and abs(alpha - (found or 0)) > 0.5):
-        return f"alpha {found}"
-    return None if error <= levels + 0.01 else f"mean error {error:.2f} levels"
-
-
-def _refused(folder: Path, *, name: str, write: Callable[[Path], object], sentence: str) -> str | None:
-    write(folder / name)
-    return refused(folder, name=name, make=(folder / name).read_bytes, sentence=sentence)
 
 
 def _batch_goes_on(folder: Path, *, write: Callable[[Path], object]) -> str | None:
@@ -109,6 +63,8 @@ def _exif_shortened(folder: Path, *, name: str, make: Callable[[], bytes], dropp
     result = Image.open(next((folder / "enhanced").glob("[!.]*"))).getexif()
     details, place = result.get_ifd(ExifTags.IFD.Exif), result.get_ifd(ExifTags.IFD.GPSInfo)
     kept = (result.get(ExifTags.Base.Model), details.get(ExifTags.Base.DateTimeOriginal), len(place))
+    if details.get(ExifTags.Base.ColorSpace) != EXIF_SRGB:
+        return f"ColorSpace {details.get(ExifTags.Base.ColorSpace)}"
     return ran.lacks(0, "a.jpg: JPEG holds no EXIF", dropped) or (None if kept == (MODEL, WHEN, 1) else f"kept {kept}")
 
 
@@ -154,7 +110,7 @@ def _size(folder: Path, *, name: str, make: Callable[[], bytes], shape: tuple[in
 def _suffix(folder: Path, *, name: str, format_: str) -> str | None:
     if Path(name).suffix.lower() not in PHOTO_SUFFIXES:
         return "not taken for a photo by its name"
-    return _shows(folder, name=name, write=content(partial(encoded, LARGE, format_)), truth=LARGE, levels=HEIC_LEVELS)
+    return shows(folder, name=name, write=content(partial(encoded, LARGE, format_)), truth=LARGE, levels=HEIC_LEVELS)
 
 
 def _png_of_bits(width: int, height: int) -> bytes:
@@ -176,88 +132,6 @@ def _tagged(file: Path, *, bigtiff: bool, byteorder: str, time: bool) -> None:
     tiff((LARGE, {"extratags": tags, "compression": "zlib"}), bigtiff=bigtiff, byteorder=byteorder)(file)
 
 
-def _raw_cases() -> dict[str, Check]:
-    sensor = np.zeros((64, 96), np.uint16)
-    preview = (SMALL, {"subfiletype": REDUCED, "subifds": 1})
-    below = {"photometric": "minisblack", "subfiletype": 0}
-    dng = [(50706, "B", 4, b"\1\4\0\0", True)]
-    plain = encoded(SMALL, "TIFF")
-    files: dict[str, tuple[str, Callable[[Path], object]]] = {
-        "DNG": ("a.dng", tiff((SMALL, preview[1] | {"extratags": dng}), (sensor, below))),
-        "DNG that is called .tif": ("a.tif", tiff((SMALL, {"extratags": dng}))),
-        "sensor below a preview (NEF)": ("a.nef", tiff(preview, (sensor, below | {"photometric": CFA}))),
-        "larger picture below a preview (NEF, no marks)": ("a.nef", tiff(preview, (sensor, below))),
-        "sensor in the first page (PEF)": ("a.pef", tiff((sensor, {"photometric": CFA}), (SMALL, {}))),
-        "linear raw": ("a.tif", tiff((scene(64, 96).astype(np.uint16), {"photometric": LINEAR_RAW}))),
-        "preview behind which a BigTIFF has a sensor": (
-            "a.dng",
-            tiff(preview, (sensor, below | {"photometric": CFA}), bigtiff=True),
-        ),
-        "CR2": ("a.cr2", content(lambda: plain[:8] + b"CR\2\0" + plain[12:])),
-        "Phase One": ("a.tif", content(lambda: plain[:8] + b"IIII" + plain[12:])),
-        "CR3": ("a.cr3", content(lambda: b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + bytes(99))),
-        "RAF": ("a.raf", content(lambda: b"FUJIFILMCCD-RAW 0201FF" + encoded(SMALL, "JPEG"))),
-        "ORF": ("a.jpg", content(lambda: b"IIRO" + plain[4:])),
-        "RW2": ("a.rw2", content(lambda: b"IIU\0" + plain[4:])),
-        "X3F": ("a.x3f", content(lambda: b"FOVb" + bytes(99))),
-        "unknown, by its name": ("a.arw", content(lambda: bytes(999))),
-    }
-    return {name: partial(_refused, name=file, write=write, sentence=RAW) for name, (file, write) in files.items()}
-
-
-def _alpha_cases() -> dict[str, Check]:
-    def planes(*levels: int, colour: Any = LARGE) -> Any:
-        return np.dstack([colour, *(np.full((64, 96), level, np.uint8) for level in levels)])
-
-    def case(types: list[str], *levels: int, alpha: int | None, note: str, **rest: Any) -> Check:
-        colour = rest.pop("colour", LARGE)
-        write = tiff((planes(*levels, colour=colour), {"extrasamples": types, **rest}))
-        return partial(_shows, name="a.tif", write=write, truth=colour, alpha=alpha, note=note)
-
-    one, two = "1 extra channel", "2 extra channels"
-    grey = {"photometric": "minisblack", "colour": LARGE[..., 0], "planarconfig": "contig"}
-    return {
-        "alpha, then a mask": case(["unassalpha", "unspecified"], 200, 0, alpha=200, note=one),
-        "a mask, then alpha": case(["unspecified", "unassalpha"], 0, 90, alpha=90, note=one),
-        "two of type alpha": case(["unassalpha", "unassalpha"], 200, 90, alpha=200, note=one),
-        "two masks": case(["unspecified", "unspecified"], 0, 0, alpha=None, note=two),
-        "alpha alone": case(["unassalpha"], 200, alpha=200, note=""),
-        "a mask alone": case(["unspecified"], 0, alpha=None, note=one),
-        "grey, a mask, alpha": case(["unspecified", "unassalpha"], 0, 90, alpha=90, note=one, **grey),
-    }
-
-
-def _page_cases() -> dict[str, Check]:
-    mask = np.ones((80, 120), bool)
-    about = {"photometric": "mask", "subfiletype": MASK}
-    kept = "only the largest picture of the file kept"
-    frames = [Image.fromarray(LARGE), Image.fromarray(255 - LARGE)]
-    more = {"save_all": True, "append_images": frames[1:]}
-
-    def case(name: str, write: Callable[[Path], object], note: str = "", levels: float = 0) -> Check:
-        return partial(_shows, name=name, write=write, truth=LARGE, note=note, levels=levels)
-
-    return {
-        "TIFF, thumbnail first": case("a.tif", tiff((SMALL, {"subfiletype": REDUCED}), (LARGE, {}))),
-        "TIFF, thumbnail first, without a mark": case("a.tif", tiff((SMALL, {}), (LARGE, {})), kept),
-        "TIFF, a larger mask behind": case("a.tif", tiff((LARGE, {}), (mask, about))),
-        "TIFF, a pyramid": case("a.tif", tiff((LARGE, {"subifds": 1}), (SMALL, {"subfiletype": REDUCED}))),
-        "TIFF, pages of one size": case("a.tif", tiff((LARGE, {}), (255 - LARGE, {})), "only the first picture"),
-        "animated WebP": case("a.webp", content(partial(encoded, frames[0], "WEBP", lossless=True, **more)), "first"),
-        "MPO": case("a.mpo", content(partial(encoded, frames[0], "MPO", quality=100, subsampling=0, **more)),
-                    "second view", JPEG_LEVELS),
-        "HEIC, the second is primary": case("a.heic", _heic_second_is_primary,
-                                            "only the primary picture", HEIC_LEVELS),
-    }  # fmt: skip
-
-
-def _heic_second_is_primary(path: Path) -> None:
-    import training.photos.decoding  # noqa: F401  (HEIC for Pillow)
-
-    frames = [Image.fromarray(SMALL), Image.fromarray(LARGE)]
-    frames[0].save(path, "HEIF", save_all=True, append_images=frames[1:], primary_index=1, quality=-1, chroma=444)
-
-
 def _metadata_cases() -> dict[str, Check]:
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description dc:title="t" xmp:Rating="5"/></x:xmpmeta>'
     iptc = b"\x1c\2\x78\0\1c\x1c\2\x19\0\1k"  # a caption, a keyword
@@ -267,7 +141,7 @@ def _metadata_cases() -> dict[str, Check]:
     tags = [(700, "B", len(xmp), xmp, True), (33723, "B", len(iptc), iptc, True)]
 
     def case(name: str, write: Callable[[Path], object], note: str, levels: float = 0) -> Check:
-        return partial(_shows, name=name, write=write, truth=SMALL, note=note, levels=levels)
+        return partial(shows, name=name, write=write, truth=SMALL, note=note, levels=levels)
 
     text = {"pnginfo": _png_text()}
     return {
@@ -301,40 +175,6 @@ def _tiff_structures() -> dict[str, Callable[[Path], object]]:
     }
 
 
-def _no_range_cases() -> dict[str, Check]:
-    kinds = {"float": np.float32, "half": np.float16, "double": np.float64, "int16": np.int16, "uint32": np.uint32}
-    return {
-        f"{name}, {'colour' if colour else 'grey'}": partial(
-            _refused, name="a.tif", sentence=NO_RANGE,
-            write=tiff((np.ones((4, 5, 3) if colour else (4, 5), kind),
-                        {"photometric": "rgb" if colour else "minisblack"})),
-        )
-        for name, kind in kinds.items() for colour in (True, False)
-    }  # fmt: skip
-
-
-def _codec_cases() -> dict[str, Check]:
-    def case(pixels: Any, codec: str, **rest: Any) -> Check:
-        write = content(partial(encoded, pixels, "TIFF", compression=codec))
-        return partial(_shows, name="a.tif", write=write, truth=pixels[..., :3] if pixels.ndim == 3 else pixels, **rest)
-
-    opaque = np.dstack([LARGE, np.full((64, 96), 200, np.uint8)])
-    return {
-        "Zstandard": case(LARGE, "zstd"),
-        "Zstandard, grey": case(LARGE[..., 0], "zstd"),
-        "Zstandard, alpha": case(opaque, "zstd", alpha=200),
-        "LZMA": case(LARGE, "lzma"),
-        "a code that nobody knows": partial(
-            _refused, name="a.tif", write=content(lambda: _codec_unknown()), sentence="save it with Deflate or LZW"),
-    }  # fmt: skip
-
-
-def _codec_unknown() -> bytes:
-    whole, entry = encoded(LARGE, "TIFF"), struct.pack("<HHI", 259, 3, 1)
-    place = whole.index(entry) + len(entry)
-    return whole[:place] + struct.pack("<H", 50009) + whole[place + 2 :]
-
-
 def cases() -> list[FieldCase]:
     """The kinds in order, each with how 0.1.0 ended for its first report."""
     structures = _tiff_structures()
@@ -346,9 +186,6 @@ def cases() -> list[FieldCase]:
          {name: partial(_batch_goes_on, write=write) for name, write in structures.items()}),
         ("time of a TIFF of another structure", "traceback, align.py stopped",
          {name: partial(_time, write=structures[name], time=time) for name, time in times.items()}),
-        ("camera raw", "thumbnail enhanced, in silence", _raw_cases()),
-        ("which extra sample is alpha", "the last, in silence", _alpha_cases()),
-        ("which picture of a file", "", _page_cases()),
         ("photos by their suffix", "left out in silence",
          {name: partial(_suffix, name=name, format_=format_) for name, format_ in formats.items()}),
         ("lost metadata", "lost in silence", _metadata_cases()),
@@ -359,10 +196,8 @@ def cases() -> list[FieldCase]:
                 encoded, SMALL, "WEBP", exif=described(comment=70_000))),
             "HEIC, both": partial(_exif_shortened, name="a.heic", dropped="UserComment, MakerNote left out",
                                   make=partial(heic, SMALL, exif=described(70_000, 70_001).tobytes())),
-            "PNG keeps it": partial(_shows, name="a.png", write=content(long_png), truth=SMALL),
+            "PNG keeps it": partial(shows, name="a.png", write=content(long_png), truth=SMALL),
         }),
-        ("samples without a range", "called no photo, to be removed", _no_range_cases()),
-        ("compression of a TIFF", "refused, said for each strip", _codec_cases()),
         ("permission denied", "called no photo, to be removed", {
             "file": partial(_denied, name="a.jpg", locked="a.jpg"),
             "folder": partial(_denied, name="album/a.jpg", locked="album"),
