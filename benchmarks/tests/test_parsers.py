@@ -22,8 +22,7 @@ ZERO_OR_LESS_MAKES_SENSE = {  # (script's name, flag): below zero
 }
 # Converted on other branches; to be emptied.
 NUMBERS_PENDING = {
-    "training.train", "training.cross_validate", "training.quantize_aware", "training.quality.looks",
-    "training.data.teach", "training.data.simulate", "training.data.pack",
+    "training.quality.looks",
 }  # fmt: skip
 EARLY_TORCH_PENDING = NUMBERS_PENDING - {"training.cross_validate"} | {
     "training.evaluate", "training.release",

@@ -36,7 +36,7 @@ def test_real_numbers_are_finite_and_within_bounds(number: float) -> None:
             real(0, 1, above=True)(repr(number))
 
 
-@pytest.mark.parametrize("text", ["", "one", "nan", "-inf", "1,5"])
+@pytest.mark.parametrize("text", ["", "one", "nan", "-inf", "1,5", "1e16", "9" * 30])
 def test_what_is_no_number_is_refused(text: str) -> None:
-    with pytest.raises(argparse.ArgumentTypeError, match="is not a number that is finite"):
+    with pytest.raises(argparse.ArgumentTypeError, match=r"is not a number from -1e\+15 to 1e\+15"):
         real()(text)
