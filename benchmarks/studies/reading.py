@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import cores, cpu_model, tools
-from training.commandline import UserError, log, run
+from training.commandline import UserError, log, real, run
 from training.data import batches
 from training.data.batches import Batches
 from training.data.pairs import find_pairs, usable
@@ -132,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("--pairs", type=Path, required=True, help="DPED root, or a folder with <phone>/ and canon/")
     add("--phone", default="iphone", help="which phone of a DPED root (default: %(default)s)")
-    add("--seconds", type=float, default=5.0, help="of reading from each source (default: %(default)s)")
+    add("--seconds", type=real(0, above=True), default=5.0, help="of reading from each source (default: %(default)s)")
     add("--out", type=Path, default=Path("benchmarks/results"), help="folder of the results (default: %(default)s)")
     return run(parser, measure, argv)
 

@@ -29,7 +29,7 @@ def build(name: str, config: dict[str, Any] | None = None) -> Generator:
     if name not in _BUILDERS:
         raise ValueError(f"no generator is named {name!r}; there are {', '.join(NAMES)}")
     module_name, *class_names = _BUILDERS[name]
-    module = import_module(f"training.generators.{module_name}")
+    module = import_module(f"{__name__}.{module_name}")
     config_type, generator_type = (getattr(module, class_name) for class_name in class_names)
     config = config or {}
     for key, value in config.items():

@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
 from training.checkpoint import Checkpoint
-from training.commandline import UserError, run
+from training.commandline import UserError, real, run, whole
 from training.enhancer import Array, TorchEngine, from_planes, thumbnail_planes, to_planes
 from training.enhancer.whole_photo import MOST_PX, Pixels, reduced, whole_output
 from training.files import replacing, write_text
@@ -267,11 +267,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("checkpoints", nargs="+", metavar="CHECKPOINT", help="paths of checkpoints or released names")
     add("--photos", type=Path, nargs="+", required=True, help="photos to enhance, or folders of them")
-    add("--first", type=int, metavar="N", help="only the first photos, by name within a folder (default: all)")
+    add("--first", type=whole(1), metavar="N", help="only the first photos, by name within a folder (default: all)")
     add("--beside", metavar="CHECKPOINT", help="a model to compare with, on the sheets between photo and checkpoints")
     add("--teachers", nargs="+", default=[], metavar="CHECKPOINT", help="models whose outputs' mean is compared with")
-    add("--strength", type=float, default=1.0, help="of the CHECKPOINTs, as in enhance.py (default: %(default)s)")
-    add("--crops", type=int, default=50, help="of each photo, for the spread; 0: none (default: %(default)s)")
+    add("--strength", type=real(0, 1), default=1.0, help="of the CHECKPOINTs, as in enhance.py (default: %(default)s)")
+    add("--crops", type=whole(0), default=50, help="of each photo, for the spread; 0: none (default: %(default)s)")
     add("--out", type=Path, default=Path("runs/looks"), help="folder for all that is written (default: %(default)s)")
     return run(parser, looks, argv)
 

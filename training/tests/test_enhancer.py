@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from training import generators
 from training.checkpoint import Checkpoint
 from training.enhancer import Enhancer, TorchEngine, enhance_tiles, enhancer, torch_engine
-from training.generators import Generator
+from training.generators.base import Generator
 from training.tiling import Tile, plan, read_tile
 
 POCKET_TILE_PX, DPED_TILE_PX = 64, 52  # of which 32 and 16 px are kept
