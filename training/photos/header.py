@@ -112,6 +112,8 @@ def _of_tiff(content: mmap) -> Header:
     profile = page.data(tiff.ICC) if tiff.ICC in page else None
     tags = ColourTags(profile=profile, exif_space=space, interoperability=index)
     header = Header("TIFF", (page.width, page.height), exif, tags, page=page)
+    if any(tag in page and not reader.linked(page, tag) for tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)):
+        header.notes.append("broken EXIF dropped")
     full = sum(other.is_full for other in pages)
     if full > 1:
         which = "first" if page.number == 0 else "largest"

@@ -42,9 +42,9 @@ def exif(content: mmap | bytes) -> bytes:
 
 def texts(content: mmap | bytes) -> dict[str, bytes]:
     """Keyword -> text as it is stored, the language before it, of the first chunks of text, wherever they stand."""
-    found = (
+    entries = (
         content[start : start + min(length, MAX_TEXT_BYTES)].partition(b"\0")
         for name, start, length in chunks(content)
         if name in (b"tEXt", b"zTXt", b"iTXt")
     )
-    return {keyword.decode("latin-1"): text for keyword, _, text in islice(found, MAX_TEXTS)}
+    return {keyword.decode("latin-1"): text for keyword, _, text in islice(entries, MAX_TEXTS)}
