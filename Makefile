@@ -47,11 +47,11 @@ OTHER_PHOTOS := $(POCKET_DATA)/photos/train/camera_1024 $(POCKET_DATA)/photos/tr
 TEACHER := runs/published/ppcn-teacher.safetensors
 PEERS := $(TEACHER) runs/published/ppcn-student.safetensors runs/published/dped-iphone.safetensors
 TEACH := $(RUN) training/data/teach.py --phone-photos $(PHONE_PHOTOS) --hold-out $(HELD_OUT) --photos $(OTHER_PHOTOS) $(POCKET_DATA)/photos/train/bsds_train --teachers $(TEACHER) --accelerator $(ACCELERATOR)
-TRAIN := $(RUN) training/train.py --accelerator $(ACCELERATOR) --patch 64
+TRAIN := $(RUN) training/train.py --accelerator $(ACCELERATOR) --patch 64 --patience 0 --keep last
 SEEDS := 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15
 FINE := --config channels=16 layers=3 factor=2 analyser_channels=8 hidden=48
 TUNING := --packed runs/tuning-0 runs/tuning-1
-FINE_TUNE := $(TUNING) --packed-share 0.5 --preset structure --patch 64 --batch 24 --lr 1e-3 --steps 300 --init runs/pocket-taught --keep-initial 0.2 --tone-of $(TEACHER)
+FINE_TUNE := $(TUNING) --packed-share 0.5 --preset structure --patch 64 --batch 24 --lr 1e-3 --steps 300 --init runs/pocket-taught --keep-initial 0.2 --tone-of $(TEACHER) --patience 0 --keep last
 EIGHT_BITS := $(RUN) training/quantize_aware.py --steps 0
 # Freed memory is kept: fresh pages cost the teacher three times its arithmetic.
 releases: export MALLOC_MMAP_THRESHOLD_ = 1073741824

@@ -12,7 +12,7 @@ from conversion.backends.coreml.palettes import Palettized, palette, rounded, wi
 from conversion.backends.coreml.pocket import PocketEnhance
 from conversion.calibration import Sample, calibrate
 from training.checkpoint import Checkpoint
-from training.generators import Generator
+from training.generators.base import Generator
 from training.generators.pocket import Pocket
 
 

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from conversion.artifact import Format
-from conversion.convert import TILE_PX
-from conversion.converter import Form
+from conversion.converter import TILE_PX, Form
 from conversion.export import ConversionError, Lowered, Source
 from conversion.fidelity import FLOORS
 from conversion.runtimes import ArtifactEngine, open_engine
