@@ -39,7 +39,7 @@ from conversion.model_card import model_card
 from conversion.runtimes import open_artifact, open_engine
 from conversion.sensitivity import BITS, in_words, sensitivity
 from training.checkpoint import Checkpoint
-from training.commandline import Progress, UserError
+from training.commandline import Progress, UserError, is_verbose
 from training.files import locked, workspace, write_text
 from training.photos import from_samples
 from training.quiet import third_party_output_to
@@ -127,11 +127,11 @@ def chatter_apart(args: argparse.Namespace, name: str) -> Iterator[Aside]:
     """
     log_path = args.out / f".{name}.log"
     log_path.unlink(missing_ok=True)
-    hint = "" if args.verbose else f"; {log_path} has what the toolchain printed"
+    hint = "" if is_verbose() else f"; {log_path} has what the toolchain printed"
 
     @contextmanager
     def aside() -> Iterator[None]:
-        with third_party_output_to(log_path, args.verbose):
+        with third_party_output_to(log_path, is_verbose()):
             try:
                 yield
             except (UserError, OSError):

@@ -89,6 +89,11 @@ def _log_to_stderr(verbose: bool) -> None:
         warnings.simplefilter("ignore")
 
 
+def is_verbose() -> bool:
+    """Whether the user wants to see what other libraries say: --verbose was given."""
+    return logging.getLogger().level == logging.INFO
+
+
 class _BesideTheBar(logging.Handler):
     """Writes lines to stderr above a progress bar, where there is one; no name in them moves the cursor."""
 

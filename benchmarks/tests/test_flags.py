@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import tomllib
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -24,10 +23,12 @@ Flags = dict[str, dict[str, argparse.Action]]
 @pytest.fixture(scope="module")
 def flags(repository: Path, parser_of: Callable[[str], argparse.ArgumentParser]) -> Flags:
     """Flag -> script -> what its parser does with it."""
-    scripts = tomllib.loads((repository / "pyproject.toml").read_text())["project"]["scripts"].values()
     found: dict[str, dict[str, argparse.Action]] = defaultdict(dict)
-    for target in scripts:
-        script = f"{target.partition(':')[0].replace('.', '/')}.py"
+    modules = [
+        path for folder in ("training", "conversion", "benchmarks") for path in (repository / folder).rglob("*.py")
+    ]
+    scripts = [path for path in modules if "tests" not in path.parts and "def main(argv" in path.read_text()]
+    for script in (str(path.relative_to(repository)) for path in scripts):
         for action in parser_of(script)._actions:
             for flag in action.option_strings:
                 found[flag][script] = action

@@ -126,7 +126,7 @@ def test_a_run_with_other_settings_is_not_overwritten(
     ("flags", "sentence"),
     [
         (["--patch", "30"], "a multiple of 4 px"),
-        (["--lr", "1e30"], "the loss is not a finite number"),
+        (["--lr", "1e15"], "the loss is not a finite number"),
         (["--packed", "absent"], "no complete set of packed samples"),
         (["--checkpoint", "absent.safetensors"], "absent.safetensors"),
         (["--pairs", "absent"], "no such folder"),
