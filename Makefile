@@ -183,15 +183,16 @@ ios:
 	cd ios_demo && xcodegen && xcodebuild build -quiet -project PocketDSLR.xcodeproj -scheme PocketDSLR -destination 'generic/platform=iOS Simulator' && echo '** BUILD SUCCEEDED **'
 
 test: lint
-	$(RUN) -m pytest -m "not slow"
+	env -u MAKEFLAGS $(RUN) -m pytest -m "not slow" -n 2 --dist loadfile
 	$(MAKE) --no-print-directory --jobs 2 --output-sync=target slow-rest slow-benchmarks
 
-# Side by side, each with one thread: two that wait for each other on two cores cost more than they bring.
+# Side by side, so divided that both end together, each with one thread: two that wait for each other on two cores cost more than they bring.
 slow-rest slow-benchmarks: export OMP_NUM_THREADS = 1
+LONG_OF_BENCHMARKS := benchmarks/tests/test_inputs_stay.py benchmarks/tests/test_field_cases.py
 slow-rest:
-	env -u MAKEFLAGS $(RUN) -m pytest -m slow training conversion android_demo ios_demo
+	env -u MAKEFLAGS $(RUN) -m pytest -m slow training conversion android_demo ios_demo $(LONG_OF_BENCHMARKS)
 slow-benchmarks:
-	env -u MAKEFLAGS $(RUN) -m pytest -m slow benchmarks
+	env -u MAKEFLAGS $(RUN) -m pytest -m slow benchmarks $(LONG_OF_BENCHMARKS:%=--ignore=%)
 
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .

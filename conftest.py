@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported; tests run side by side
+
 from training import threads
 
 threads.let_them_sleep()  # before a test loads torch
