@@ -60,23 +60,43 @@ def test_apple_files_are_swift(swift: Swift, tmp_path: Path) -> None:
 
 
 MISTAKES = {  # file: what is right, a mistake, and the test that must find it
-    "TilePlan.swift": ("Span(origin: at - halo,", "Span(origin: at,", "testTilePlans"),
-    "Levels.swift": ("(value * 255 + 0.5).rounded", "(value * 255 + 0.499).rounded", "testRounding"),
-    "Orientation.swift": ("Right: (height - 1 - x, y)", "Right: (x, y)", "testOrientation"),
-    "Thumbnail.swift": ("($0 + weight / 2)", "($0 + weight / 3)", "testThumbnails"),
-    "Json.swift": ("forKey: key) == nil else", "forKey: key) != .null else", "testManifests"),
+    "PocketCore/TilePlan.swift": ("Span(origin: at - halo,", "Span(origin: at,", "testTilePlans"),
+    "PocketCore/Levels.swift": ("(value * 255 + 0.5).rounded", "(value * 255 + 0.499).rounded", "testRounding"),
+    "PocketCore/Orientation.swift": ("Right: (height - 1 - x, y)", "Right: (x, y)", "testOrientation"),
+    "PocketCore/Thumbnail.swift": ("($0 + weight / 2)", "($0 + weight / 3)", "testThumbnails"),
+    "PocketCore/Json.swift": ("forKey: key) == nil else", "forKey: key) != .null else", "testManifests"),
+    "PocketApp/DeliveryReducer.swift": (
+        "guard file.content == shown else",
+        "guard file.content.photo == shown.photo else",
+        "testFault3StrengthIsTheOneOfTheSliderWhenThePhotoIsSaved",
+    ),
+    "PocketApp/PhotoReducer.swift": (
+        "var effects = dropDelivery(saying: .notSaved) + endSharing()",
+        "var effects = endSharing()",
+        "testFault1APhotoThatWasReplacedWhileItWasEncodedIsNotSaved",
+    ),
+    "PocketApp/EngineReducer.swift": (
+        "engine = .stopping(work.job)",
+        "engine = .idle",
+        "testFault9ABenchmarkAndAnEnhancementNeverRunAtOnce",
+    ),
+    "PocketApp/AppReducer.swift": (
+        "return [.limitEngine(toBackground: true)]",
+        "return []",
+        "testFault7TheGpuIsLeftBeforeAnythingElseInTheBackground",
+    ),
 }
 
 
 def test_mistakes_are_found(swift: Swift, tmp_path: Path) -> None:
-    """In a copy: a wrong halo, rounding, orientation, average and a key twice fail, each where it should."""
+    """In a copy: a wrong halo, rounding, orientation, average, a key twice, and four of the app's state: each is found."""
     copy = tmp_path / "ios_demo"
     for part in ("Sources", "Tests/PocketCoreTests", "Tests/PocketAppTests"):
         shutil.copytree(APP / part, copy / part)
     shutil.copy(APP.parent / "Package.swift", tmp_path)
     shutil.copytree(CONTRACT, tmp_path / "conversion" / "contract")
     for name, (right, wrong, _) in MISTAKES.items():
-        path = copy / "Sources" / "PocketCore" / name
+        path = copy / "Sources" / name
         assert path.read_text().count(right) == 1, name
         path.write_text(path.read_text().replace(right, wrong))
     tests = swift(*TEST, "--package-path", str(tmp_path), "--scratch-path", str(tmp_path / "build"))
