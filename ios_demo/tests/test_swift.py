@@ -89,7 +89,7 @@ MISTAKES = {  # file: what is right, a mistake, and the test that must find it
 
 
 def test_mistakes_are_found(swift: Swift, tmp_path: Path) -> None:
-    """In a copy: a wrong halo, rounding, orientation, average, a key twice, and four of the app's state: each is found."""
+    """In a copy: five mistakes of the core and four of the state of the app, each found where it should be."""
     copy = tmp_path / "ios_demo"
     for part in ("Sources", "Tests/PocketCoreTests", "Tests/PocketAppTests"):
         shutil.copytree(APP / part, copy / part)
