@@ -16,6 +16,7 @@ from benchmarks.report import Report
 
 pytestmark = pytest.mark.slow
 APP = Path(__file__).parent.parent
+SOURCES = tuple(f"ios_demo/{folder}" for folder in ("Sources", "App", "Tests"))
 CONTRACT = APP.parent / "conversion" / "contract"
 TEST = ("swift", "test", "--disable-swift-testing")  # XCTest alone
 Swift = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -30,7 +31,8 @@ def test_core_reproduces_every_golden_vector(swift: Swift, built: Path, tmp_path
     ran = re.findall(r"Executed (\d+) tests, with (?:\d+ tests? skipped and )?0 failures", said)
     written = sum(
         len(re.findall(r"func test\w+\(", path.read_text()))
-        for path in (APP / "Tests" / "PocketCoreTests").glob("*.swift")
+        for tests_of in ("PocketCoreTests", "PocketAppTests")
+        for path in (APP / "Tests" / tests_of).glob("*.swift")
     )
     assert int(ran[-1]) == written > 0
     read = Report.load(report)
@@ -41,7 +43,7 @@ def test_core_reproduces_every_golden_vector(swift: Swift, built: Path, tmp_path
 
 
 def test_style(swift: Swift) -> None:
-    lint = swift("swift", "format", "lint", "--strict", "--recursive", "Package.swift", "Sources", "App", "Tests")
+    lint = swift("swift", "format", "lint", "--strict", "--recursive", "Package.swift", *SOURCES)
     assert lint.returncode == 0, (lint.stdout + lint.stderr)[-4000:]
 
 
@@ -58,26 +60,46 @@ def test_apple_files_are_swift(swift: Swift, tmp_path: Path) -> None:
 
 
 MISTAKES = {  # file: what is right, a mistake, and the test that must find it
-    "TilePlan.swift": ("Span(origin: at - halo,", "Span(origin: at,", "testTilePlans"),
-    "Levels.swift": ("(value * 255 + 0.5).rounded", "(value * 255 + 0.499).rounded", "testRounding"),
-    "Orientation.swift": ("Right: (height - 1 - x, y)", "Right: (x, y)", "testOrientation"),
-    "Thumbnail.swift": ("($0 + weight / 2)", "($0 + weight / 3)", "testThumbnails"),
-    "Json.swift": ("forKey: key) == nil else", "forKey: key) != .null else", "testManifests"),
+    "PocketCore/TilePlan.swift": ("Span(origin: at - halo,", "Span(origin: at,", "testTilePlans"),
+    "PocketCore/Levels.swift": ("(value * 255 + 0.5).rounded", "(value * 255 + 0.499).rounded", "testRounding"),
+    "PocketCore/Orientation.swift": ("Right: (height - 1 - x, y)", "Right: (x, y)", "testOrientation"),
+    "PocketCore/Thumbnail.swift": ("($0 + weight / 2)", "($0 + weight / 3)", "testThumbnails"),
+    "PocketCore/Json.swift": ("forKey: key) == nil else", "forKey: key) != .null else", "testManifests"),
+    "PocketApp/DeliveryReducer.swift": (
+        "guard file.content == shown else",
+        "guard file.content.photo == shown.photo else",
+        "testFault3StrengthIsTheOneOfTheSliderWhenThePhotoIsSaved",
+    ),
+    "PocketApp/PhotoReducer.swift": (
+        "var effects = dropDelivery(saying: .notSaved) + endSharing()",
+        "var effects = endSharing()",
+        "testFault1APhotoThatWasReplacedWhileItWasEncodedIsNotSaved",
+    ),
+    "PocketApp/EngineReducer.swift": (
+        "engine = .stopping(work.job)",
+        "engine = .idle",
+        "testFault9ABenchmarkAndAnEnhancementNeverRunAtOnce",
+    ),
+    "PocketApp/AppReducer.swift": (
+        "return [.limitEngine(toBackground: true)]",
+        "return []",
+        "testFault7TheGpuIsLeftBeforeAnythingElseInTheBackground",
+    ),
 }
 
 
 def test_mistakes_are_found(swift: Swift, tmp_path: Path) -> None:
-    """In a copy: a wrong halo, rounding, orientation, average and a key twice fail, each where it should."""
+    """In a copy: five mistakes of the core and four of the state of the app, each found where it should be."""
     copy = tmp_path / "ios_demo"
-    for part in ("Sources", "Tests/PocketCoreTests"):
+    for part in ("Sources", "Tests/PocketCoreTests", "Tests/PocketAppTests"):
         shutil.copytree(APP / part, copy / part)
-    shutil.copy(APP / "Package.swift", copy)
+    shutil.copy(APP.parent / "Package.swift", tmp_path)
     shutil.copytree(CONTRACT, tmp_path / "conversion" / "contract")
     for name, (right, wrong, _) in MISTAKES.items():
-        path = copy / "Sources" / "PocketCore" / name
+        path = copy / "Sources" / name
         assert path.read_text().count(right) == 1, name
         path.write_text(path.read_text().replace(right, wrong))
-    tests = swift(*TEST, "--package-path", str(copy), "--scratch-path", str(tmp_path / "build"))
+    tests = swift(*TEST, "--package-path", str(tmp_path), "--scratch-path", str(tmp_path / "build"))
     said = tests.stdout + tests.stderr
     assert tests.returncode != 0
     for name, (_, _, finder) in MISTAKES.items():

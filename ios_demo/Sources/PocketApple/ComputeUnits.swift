@@ -1,16 +1,9 @@
 #if canImport(CoreML)
 import CoreML
 import Foundation
+import PocketCore
 
-/// What a model may run on, by the words that reports use.
-public enum ComputeUnits: String, CaseIterable, Identifiable, Sendable {
-    case all
-    case cpuAndNeuralEngine = "cpu and neural engine"
-    case cpuAndGpu = "cpu and gpu"
-    case cpuOnly = "cpu"
-
-    public var id: String { rawValue }
-
+extension ComputeUnits {
     var configuration: MLModelConfiguration {
         let configuration = MLModelConfiguration()
         configuration.computeUnits =

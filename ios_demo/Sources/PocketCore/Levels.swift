@@ -12,7 +12,7 @@ public func value(of level: UInt8) -> Float {
 }
 
 /// How much of the enhancement is wanted: 0 gives the photo back, 1 the model's output.
-public struct Strength: Equatable, Sendable {
+public struct Strength: Hashable, Sendable {
     public static let full = Strength(unchecked: 1)
     public let value: Float
 
