@@ -26,6 +26,7 @@ from training.photos import PhotoError
 
 DSLR_FOLDER = "canon"
 MAX_CALIBRATION, MAX_FIDELITY = 32, 16  # pairs, where they are drawn from train and validation
+MIN_VALIDATION = 4  # photos of a small set, as long as that is at most a quarter of it
 SHARES = {"train": 0.8, "validation": 0.1, "calibration": 0.05, "fidelity": 0.05}
 TRAIN_VARIANTS, HELD_OUT_VARIANTS = 12, 3  # simulated phone photos per photo of the embedded sample
 DPED_LICENCE = "DPED: none stated, research use"
@@ -172,6 +173,10 @@ def hashed_splits(pairs: list[PhotoPair], description: str) -> PairSplits:
     for split in SHARES:  # a split that no name fell into takes one from the largest
         if not splits[split]:
             splits[split] = [max(splits.values(), key=len).pop()]
+    missing = min(MIN_VALIDATION, sum(map(len, splits.values())) // 4) - len(splits["validation"])
+    for _ in range(missing):  # what stops a training on one photo is chance
+        others = [names for split, names in splits.items() if split != "validation"]
+        splits["validation"].append(max(others, key=len).pop())
     how = "split by a hash of the photos' names"
     if not by_photo:
         how = "split by patch: what is held out shows photos that are learned from, so scores flatter"

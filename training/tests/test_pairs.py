@@ -334,3 +334,11 @@ def test_a_missing_package_is_named() -> None:
     photo = embedded_sample.SamplePhoto("a", "train", "no_such_package_here", "a.png", "", "", "")
     with pytest.raises(SampleError, match="no_such_package_here does not bring it"):
         photo.path()
+
+
+@given(st.integers(4, 120))
+def test_a_small_set_has_enough_to_validate_on(count: int) -> None:
+    made_up = [PhotoPair(f"p/{k}", Path("a"), Path("b"), "CC0", f"photo {k}") for k in range(count)]
+    splits = pairs.hashed_splits(made_up, "pairs")
+    assert len(splits.validation) >= min(4, count // 4) and splits.train and splits.fidelity
+    assert sum(len(getattr(splits, split)) for split in SPLITS) == count
