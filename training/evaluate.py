@@ -6,6 +6,9 @@ import_published.py. Without --pairs the embedded sample is used, whose phone si
 
 The paper's experiment: `--photo-app --cameras iphone blackberry sony` adds auto levels, which is what photo apps do,
 and makes one table per camera of a DPED root; {camera} in a checkpoint's path becomes its name.
+
+`--judge` asks whether a network is worth its arithmetic: it adds exposure without a network as rows, and scores by what
+people see. It needs the package stlpips-pytorch.
 """
 
 from __future__ import annotations
@@ -96,10 +99,11 @@ def evaluate(args: argparse.Namespace) -> Path:
 
 def one_camera(args: argparse.Namespace, phone: str | None, out: Path) -> tuple[list[Row], str]:
     """Rows and table of one phone's pairs; the sheet goes to `out`."""
-    from training.quality.scoring import load_models, score  # loads torch, which takes seconds
+    from training.quality.judging import judged_table  # these load torch, which takes seconds
+    from training.quality.scoring import load_models, score
 
     checkpoints = [name.replace("{camera}", phone or "") for name in args.checkpoints]
-    models = load_models(checkpoints, args.accelerator, args.photo_app)
+    models = load_models(checkpoints, args.accelerator, args.photo_app, args.judge)
     split = args.split or default_split(args)
     splits = find_pairs(args.pairs, phone, splitting=split != "all")
     if args.fold:
@@ -107,9 +111,9 @@ def one_camera(args: argparse.Namespace, phone: str | None, out: Path) -> tuple[
     pairs = usable(choose_pairs(splits, split), log.warning)
     out.mkdir(parents=True, exist_ok=True)  # a path that cannot be written shows before the work
     sheet = Sheet()
-    rows = score(models, pairs, split, sheet)
+    rows = score(models, pairs, split, sheet, judge=args.judge)
     sheet.save(out / "sheet.jpg")
-    return rows, table(rows, splits.description)
+    return rows, table(rows, splits.description) + judged_table(rows)
 
 
 def by_camera(args: argparse.Namespace) -> tuple[list[Row], str]:
@@ -144,6 +148,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--phone", help="which phone's pairs (default: the only one, else iphone)")
     parser.add_argument("--cameras", nargs="+", metavar="NAME", help="one table for each of these phones")
     parser.add_argument("--photo-app", action="store_true", help="a row for what photo apps do: auto levels")
+    parser.add_argument("--judge", action="store_true", help="a second table: perceptual distance, detail apart from "
+                        "tone, 95 %% intervals, and rows for exposure alone")  # fmt: skip
     parser.add_argument("--fold", type=parse_fold, metavar="K/N", help="the pairs that train.py --fold K/N held out")
     parser.add_argument(
         "--split", choices=[*SPLITS, *GROUPS], help="default: all pairs of --pairs, the held-out ones of the sample"

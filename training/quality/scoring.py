@@ -17,8 +17,10 @@ from training.commandline import UserError
 from training.data.photo_pair import PhotoPair
 from training.enhancer import Array, Enhancer
 from training.quality.auto_levels import PHOTO_APP, auto_levels
+from training.quality.judging import PEERS, Judgement
 from training.quality.metrics import Scores
 from training.quality.sheet import Sheet
+from training.quality.stlpips import load_stlpips
 
 WHOLE_PX = 2_000_000  # larger photos run in tiles, under the same condition, to bound memory
 Row = dict[str, Any]
@@ -55,8 +57,8 @@ def load_model(name_or_path: str, device: str) -> Model:
     return Model(facts, enhance)
 
 
-def load_models(names_or_paths: Sequence[str], device: str, photo_app: bool) -> list[Model]:
-    """`identity`, auto levels if a photo app is asked for, and the checkpoints.
+def load_models(names_or_paths: Sequence[str], device: str, photo_app: bool, peers: bool = False) -> list[Model]:
+    """`identity`, auto levels or all peers without a network if they are asked for, and the checkpoints.
 
     Those of one name get the beginning of their checksum beside it.
     """
@@ -68,21 +70,36 @@ def load_models(names_or_paths: Sequence[str], device: str, photo_app: bool) -> 
         if count[model.facts["model"]] > 1:
             model.facts["model"] += "@" + model.facts["checkpoint_sha256"][:8]
     plain = [without_weights("identity", lambda photo: photo)]
-    return plain + [without_weights(PHOTO_APP, auto_levels)] * photo_app + loaded
+    if peers:
+        plain += [without_weights(name, enhance) for name, enhance in PEERS.items()]
+    return plain + [without_weights(PHOTO_APP, auto_levels)] * (photo_app and not peers) + loaded
 
 
-def score(models: Sequence[Model], pairs: Sequence[PhotoPair], split: str, sheet: Sheet) -> list[Row]:
-    """One row per model: its facts, the means of its scores over the pairs, and on how many pairs."""
+def score(
+    models: Sequence[Model], pairs: Sequence[PhotoPair], split: str, sheet: Sheet, *, judge: bool = False
+) -> list[Row]:
+    """One row per model: its facts, the means of its scores over the pairs, and on how many pairs.
+
+    Args:
+        judge: by perceptual distance and fitted colours, too, with intervals.
+    """
     scores = [Scores() for _ in models]
+    network = load_stlpips() if judge else None
+    judgements = [Judgement(network) for _ in models] if network else []
     with tqdm(total=len(pairs) * len(models), desc="evaluate", unit="photo", disable=None) as progress:
         for pair in pairs:
             phone, dslr = (np.divide(side, 255, dtype=np.float32) for side in pair.load())
             versions = {}
-            for model, total in zip(models, scores, strict=True):
+            for index, (model, total) in enumerate(zip(models, scores, strict=True)):
                 versions[model.facts["model"]] = enhanced = model.enhance(phone)
                 total.add(enhanced, dslr)
+                if judge:
+                    judgements[index].add(enhanced, dslr, pair.scene)
                 progress.update()
             sheet.add({**versions, "DSLR photo": dslr})
     used = {"images": len(pairs), "simulated_images": sum(pair.simulated for pair in pairs),
             "photos": len({pair.scene for pair in pairs}), "split": split}  # fmt: skip
-    return [model.facts | total.means() | used for model, total in zip(models, scores, strict=True)]
+    judged = [judgement.row() for judgement in judgements] or [{}] * len(models)
+    return [
+        model.facts | total.means() | used | more for model, total, more in zip(models, scores, judged, strict=True)
+    ]

@@ -219,3 +219,23 @@ def test_published_generators_reach_their_known_figures(
         assert row["psnr_mean_of_images_db"] == pytest.approx(mean_of_images, abs=0.02)
         assert row["psnr_of_mean_mse_db"] == pytest.approx(of_mean_mse, abs=0.02)
         assert row["ms_ssim"] == pytest.approx(ms_ssim, abs=0.0015)
+
+
+def test_judges_add_peers_and_intervals(pairs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "judged"
+    assert evaluate.main(["--pairs", str(pairs), "--judge", "--out", str(out)]) == 0
+    rows = json.loads((out / "quality.json").read_text())
+    assert [row["model"] for row in rows] == [
+        "identity",
+        "0.9 stops brighter",
+        "automatic exposure",
+        evaluate.PHOTO_APP,
+    ]
+    for row in rows:
+        assert row["judged"]["psnr_db"]["mean"] == pytest.approx(row["psnr_mean_of_images_db"])
+        for metric in row["judged"].values():
+            low, high = metric["interval"]
+            assert low <= metric["mean"] <= high
+        assert row["judged"]["fitted_psnr_db"]["mean"] >= row["judged"]["psnr_db"]["mean"] - 1e-6
+    page = (out / "quality.md").read_text()
+    assert "ST-LPIPS" in page and "by bootstrap over photos" in page
