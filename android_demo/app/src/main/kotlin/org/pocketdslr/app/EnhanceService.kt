@@ -6,9 +6,9 @@ import android.app.NotificationManager
 import android.app.Service
 import android.content.Context
 import android.content.Intent
-import android.content.pm.ServiceInfo
 import android.os.Build
 import android.util.Log
+import org.pocketdslr.app.presenter.foregroundType
 
 /** Keeps the process alive while a photo is enhanced and the user looks elsewhere. The work itself is the presenter's. */
 class EnhanceService : Service() {
@@ -19,11 +19,8 @@ class EnhanceService : Service() {
         getSystemService(NotificationManager::class.java).createNotificationChannel(channel)
         val notification = Notification.Builder(this, CHANNEL).setSmallIcon(R.drawable.ic_photo)
             .setContentTitle(getString(R.string.enhancing)).setOngoing(true).build()
-        if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.VANILLA_ICE_CREAM) {
-            startForeground(1, notification, ServiceInfo.FOREGROUND_SERVICE_TYPE_MEDIA_PROCESSING)
-        } else {
-            startForeground(1, notification)
-        }
+        val type = foregroundType(Build.VERSION.SDK_INT)
+        if (type == null) startForeground(1, notification) else startForeground(1, notification, type)
         if (intent?.action == STOP) {
             stopForeground(STOP_FOREGROUND_REMOVE)
             stopSelf(startId)

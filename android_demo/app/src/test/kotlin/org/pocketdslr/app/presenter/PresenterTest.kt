@@ -222,4 +222,10 @@ class PresenterTest {
         assertEquals(1f, view.dividedAt(3f).divider)
         assertNotNull(view)
     }
+
+    @Test
+    fun `the service names a type that each Android knows`() {
+        assertEquals(listOf(null, DATA_SYNC, DATA_SYNC, DATA_SYNC, MEDIA_PROCESSING, MEDIA_PROCESSING),
+            listOf(28, 29, 33, 34, 35, 36).map(::foregroundType))
+    }
 }
