@@ -24,7 +24,7 @@ from PIL import Image
 
 from benchmarks.machine import cores, cpu_model, tools
 from training.album.inputs import list_photos
-from training.checkpoint import Checkpoint, default_release
+from training.checkpoint import Checkpoint
 from training.commandline import UserError, each, real, run
 from training.data import simulated_phone
 from training.data.pairs import DSLR_FOLDER
@@ -137,7 +137,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("photos", type=Path, nargs="+", metavar="FOLDER", help="photos to learn from, as the DSLR's side")
     add("--held-out", type=Path, required=True, metavar="FOLDER", help="photos that no network has seen")
-    add("--base", default=default_release(), help="what is fine-tuned (default: %(default)s)")
+    add("--base", default="pocket-iphone", help="what is fine-tuned (default: %(default)s)")
     add("--minutes", type=real(0, 100_000, above=True), default=5.0, help="of learning (default: %(default)s)")
     add("--out", type=Path, default=Path("benchmarks/results"), help="folder of the results (default: %(default)s)")
     return run(parser, measure, argv)

@@ -64,7 +64,7 @@ def test_too_large_or_without_tables_is_refused(
 def test_the_default_is_the_best_release_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.weights.WEIGHTS_FOLDER", tmp_path)
     assert default_release() == "runs/pocket"
-    for name in ("pocket-clean", "pocket-iphone"):
+    for name in ("pocket-iphone", "pocket-clean"):
         (tmp_path / f"{name}.safetensors").touch()
         assert default_release() == name
 

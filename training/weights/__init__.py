@@ -14,8 +14,8 @@ def released() -> list[str]:
 
 
 def default_release() -> str:
-    """What scripts use when no checkpoint is named: the best release that is here. The wheel has pocket-clean only."""
-    return next((name for name in ("pocket-iphone", "pocket-clean") if name in released()), "runs/pocket")
+    """What scripts use when no checkpoint is named: pocket-clean, which may be used for anything and harms no photo."""
+    return next((name for name in ("pocket-clean", "pocket-iphone") if name in released()), "runs/pocket")
 
 
 def release_file(name: str) -> Path | None:
