@@ -93,3 +93,11 @@ def test_photos_of_pocket_clean_are_attributed_one_by_one() -> None:
         rows = list(csv.DictReader(file))
     assert len({row["photo"] for row in rows}) == len(rows) > 300
     assert all(row["source"] and row["licence"].startswith(("free to use", "CC BY-SA 4.0")) for row in rows)
+
+
+@pytest.mark.parametrize("name", release.RELEASES)
+def test_committed_cards_are_what_the_code_writes(name: str) -> None:
+    path = WEIGHTS_FOLDER / f"{name}.safetensors"
+    text = path.with_suffix(".md").read_text()
+    assert text == release.card(name, Checkpoint.load(path), path.stat().st_size)
+    assert "## Good for" in text and "## Not for" in text and "{" not in text
