@@ -35,6 +35,7 @@ results: $(VENV)/ready
 	for prefix in $(PUBLISHED); do $(RUN) training/import_published.py $$prefix --out runs/published || exit 1; done
 	$(RUN) training/evaluate.py $(MODELS) --pairs $(POCKET_DATA)/dped --split validation --out $(RESULTS)/dped-40
 	$(RUN) training/evaluate.py $(MODELS) --pairs $(POCKET_DATA)/dped --split train --out $(RESULTS)/dped-159
+	$(RUN) training/evaluate.py pocket-clean runs/published/dped-iphone.safetensors runs/published/ppcn-teacher.safetensors --pairs $(POCKET_DATA)/dped --judge --out $(RESULTS)/judged-199
 	$(RUN) benchmarks/page/readme.py
 
 # The releases in training/weights/ and all that is said of them, from $(POCKET_DATA): an hour with a GPU, days on two
