@@ -163,6 +163,7 @@ emulator-reports: $(foreach name,dped-iphone-64-tflite-w8a8 $(foreach network,po
 # hundred times; it takes an hour.
 robustness: $(VENV)/ready
 	$(RUN) benchmarks/robustness/robustness.py
+	$(RUN) benchmarks/robustness/field_cases.py
 	$(RUN) benchmarks/page/readme.py
 READER := photo
 fuzz: $(VENV)/ready
