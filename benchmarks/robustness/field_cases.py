@@ -51,8 +51,8 @@ def table(cases: Sequence[FieldCase], wrong: dict[tuple[str, str], str]) -> str:
     before = sum(row[3] != "right" for row in rows)
     return (
         markdown_table(columns, rows)
-        + f"\n\n{len(cases)} inputs of {len(kinds)} kinds, {len(cases) - len(wrong)} right. At 0.1.0 the first reported "
-        f"input of {before} kinds went wrong."
+        + f"\n\n{len(cases)} inputs of {len(kinds)} kinds, {len(cases) - len(wrong)} right. At 0.1.0 the first "
+        f"reported input of {before} kinds went wrong."
     )
 
 
