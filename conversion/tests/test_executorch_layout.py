@@ -29,8 +29,8 @@ from executorch.backends.xnnpack.utils.xnnpack_constants import (
     XNN_VALUE_FLAG_EXTERNAL_OUTPUT,
 )
 
-from conversion import to_executorch
 from conversion.backends.executorch import layout as executorch_layout
+from conversion.backends.executorch import lowering as to_executorch
 from conversion.backends.executorch.layout import cancel_transposes
 
 TILE_PX = 64

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from conversion import to_tflite
 from conversion.artifact import Precision
+from conversion.backends.tflite import CONVERTER
+from conversion.backends.tflite import lowering as to_tflite
 from conversion.backends.tflite.pocket import PocketAnalyze, PocketEnhance
 from conversion.calibration import calibrate
 from conversion.converter import Form, Io
@@ -36,9 +37,7 @@ from conversion.backends.tflite import graph as tflite_graph
 
 TILE_PX = 64
 INT8, FLOAT32 = schema.TensorType.INT8, schema.TensorType.FLOAT32
-ALL: list[tuple[Precision, Io]] = [
-    (precision, io) for precision in to_tflite.CONVERTER.precisions for io in to_tflite.CONVERTER.ios
-]
+ALL: list[tuple[Precision, Io]] = [(precision, io) for precision in CONVERTER.precisions for io in CONVERTER.ios]
 
 
 @dataclass

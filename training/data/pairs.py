@@ -164,7 +164,7 @@ def hashed_splits(pairs: list[PhotoPair], description: str) -> PairSplits:
     by_photo = len({pair.scene for pair in pairs}) >= len(SHARES)
 
     def key(pair: PhotoPair) -> str:
-        return pair.scene if by_photo else pair.name
+        return pair.photo or pair.name if by_photo else pair.name
 
     borders = list(accumulate(SHARES.values()))[:-1]
     splits: dict[str, list[str]] = {split: [] for split in SHARES}

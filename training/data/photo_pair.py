@@ -41,8 +41,8 @@ class PhotoPair:
 
     @property
     def scene(self) -> str:
-        """What pairs of one photo have in common; of a pair by itself, its name."""
-        return self.photo or self.name
+        """What pairs of one photo have in common; of a pair by itself, its file, as names repeat from set to set."""
+        return self.photo or str(self.dslr)
 
     @property
     def simulated(self) -> bool:
