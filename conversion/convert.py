@@ -120,7 +120,7 @@ Aside = Callable[
 def chatter_apart(args: argparse.Namespace, name: str) -> Iterator[Aside]:
     """What toolchains and runtimes print goes to `<out>/.<name>.log`, which errors name; with --verbose it is shown.
 
-    The file is hidden: `<out>/*` are artifacts.
+    The file is hidden, since `<out>/*` are artifacts, and goes when all went well.
 
     Raises:
         ConversionError: a toolchain failed, in a way of its own.
@@ -145,6 +145,7 @@ def chatter_apart(args: argparse.Namespace, name: str) -> Iterator[Aside]:
         yield aside
     except ConversionError as error:
         raise ConversionError(f"{error}{hint if log_path.exists() else ''}") from error
+    log_path.unlink(missing_ok=True)
 
 
 def attempt(

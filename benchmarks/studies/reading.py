@@ -97,8 +97,8 @@ def measure(args: argparse.Namespace) -> Path:
     with tempfile.TemporaryDirectory(prefix="pocket-dslr-") as name:
         folder = Path(name)
         pack = ["--pairs", str(args.pairs), "--phone", args.phone, "--patch", str(PATCH_PX)]
-        script("pack.py", *pack, "--out", str(folder / "arrays"))
-        script("pack.py", *pack, "--shard-mb", str(SHARD_MB), "--out", str(folder / "shards"))
+        script("data/pack.py", *pack, "--out", str(folder / "arrays"))
+        script("data/pack.py", *pack, "--shard-mb", str(SHARD_MB), "--out", str(folder / "shards"))
         packed = {kind: ["--packed", str(folder / kind), "--packed-share", "1"] for kind in ("arrays", "shards")}
         sources: list[tuple[str, Batches, list[str] | None]] = [
             ("one file per patch and step", opened_each_time(pairs), None),

@@ -33,7 +33,7 @@ def test_research_weights_and_tests_stay_out(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     needed = (
         "training/weights/pocket-clean.safetensors",
-        "training/data/sample/sample.csv",
+        "training/data/sample/photos.csv",
         "conversion/contract/SPEC.md",
         "benchmarks/page/templates/index.html.jinja",
     )
