@@ -131,6 +131,9 @@ class Tee:
     def flush(self) -> None:
         """Nothing is held back."""
 
+    def isatty(self) -> bool:
+        return False
+
 
 @pytest.fixture
 def start(artifact: Path, checkpoint: Path, photo: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
