@@ -118,7 +118,7 @@ def test_faithful_lowering_becomes_a_whole_artifact(
     printed = capsys.readouterr()
     assert printed.out == f"{folder}\n"
     assert len(printed.err.splitlines()) < 6 and "chatter" not in printed.err
-    assert "a toolchain's chatter" in folder.with_name(f".{folder.name}.log").read_text()
+    assert not folder.with_name(f".{folder.name}.log").exists(), "all went well"
     assert left_in(tmp_path / "out") == [folder.name]
     artifact = Artifact.load(folder).verify()
     manifest = artifact.manifest
