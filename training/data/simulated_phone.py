@@ -21,6 +21,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from training.photos import from_samples
+from training.photos.srgb import to_encoded, to_linear
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -76,7 +77,7 @@ def draw(seed: int) -> SimulatedPhone:
 def apply(pixels: Pixels, phone: SimulatedPhone, seed: int) -> Pixels:
     """[H, W, 3] uint8 sRGB -> the phone photo, same shape and type; the same arguments give the same bytes."""
     rng = np.random.default_rng([seed, 2])
-    light = _decode(from_samples(pixels))
+    light = to_linear(from_samples(pixels))
     light *= np.float32(2.0**phone.exposure_ev) * np.array(phone.white_balance, np.float32)
     grey = light @ np.array([0.2126, 0.7152, 0.0722], np.float32)  # luminance, ITU-R BT.709
     light = grey[..., None] + np.float32(phone.saturation) * (light - grey[..., None])
@@ -85,7 +86,7 @@ def apply(pixels: Pixels, phone: SimulatedPhone, seed: int) -> Pixels:
     electrons = light.clip(0, 1) * phone.full_well_electrons
     variance = electrons + phone.read_noise_electrons**2  # a Poisson count this large is all but Gaussian
     light = (electrons + np.sqrt(variance) * rng.standard_normal(light.shape, np.float32)) / phone.full_well_electrons
-    encoded = phone.black + (phone.white - phone.black) * _encode(light.clip(0, 1))
+    encoded = phone.black + (phone.white - phone.black) * to_encoded(light.clip(0, 1))
     encoded += phone.sharpening * (encoded - gaussian_filter(encoded, sigma=(1.2, 1.2, 0), mode="nearest"))
     return _jpeg((encoded.clip(0, 1) * 255 + 0.5).astype(np.uint8), phone.jpeg_quality)
 
@@ -93,16 +94,6 @@ def apply(pixels: Pixels, phone: SimulatedPhone, seed: int) -> Pixels:
 def simulate(pixels: Pixels, seed: int) -> Pixels:
     """The phone photo of a DSLR photo [H, W, 3] uint8 by the phone that `seed` stands for."""
     return apply(pixels, draw(seed), seed)
-
-
-def _decode(encoded: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """sRGB -> linear light, IEC 61966-2-1."""
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-def _encode(light: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Linear light -> sRGB, IEC 61966-2-1."""
-    return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055).astype(np.float32)
 
 
 def _vignette(height: int, width: int, strength: float) -> npt.NDArray[np.float32]:
