@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,14 +39,19 @@ class Judgement:
     scenes: list[Hashable] = field(default_factory=list)
     per_image: list[dict[str, float]] = field(default_factory=list)
 
-    def add(self, image: Image, reference: Image, scene: Hashable) -> None:
-        """Judge one output [H, W, 3] in [0, 1] against the DSLR side; `scene`: the photo that it was cut from."""
+    def add(self, image: Image, reference: Image, scores: Mapping[str, float], scene: Hashable) -> None:
+        """Judge one output [H, W, 3] in [0, 1] against the DSLR side.
+
+        Args:
+            scores: its plain scores, of `Scores`.
+            scene: the photo that it was cut from.
+        """
         fitted = fit_colours(image, reference)
         self.scenes.append(scene)
         self.per_image.append(
             {
-                "psnr_db": psnr(image, reference),
-                "ms_ssim": ms_ssim(image, reference),
+                "psnr_db": scores["psnr_db"],
+                "ms_ssim": scores["ms_ssim"],
                 "st_lpips": self.network.distance(image, reference),
                 "fitted_psnr_db": psnr(fitted, reference),
                 "fitted_ms_ssim": ms_ssim(fitted, reference),

@@ -94,7 +94,7 @@ def score(
                 versions[model.facts["model"]] = enhanced = model.enhance(phone)
                 total.add(enhanced, dslr)
                 if judge:
-                    judgements[index].add(enhanced, dslr, pair.scene)
+                    judgements[index].add(enhanced, dslr, total.per_image[-1], pair.scene)
                 progress.update()
             sheet.add({**versions, "DSLR photo": dslr})
     used = {"images": len(pairs), "simulated_images": sum(pair.simulated for pair in pairs),
