@@ -120,11 +120,13 @@ def _is_same(path: Path, other: Path | None) -> bool:
 
 def unique(paths: Sequence[Path]) -> list[Path]:
     """Without files that were named before, by whatever name."""
-    seen: set[tuple[int, int]] = set()
-    kept = []
+    kept: dict[tuple[int, int], Path] = {}
     for path in paths:
-        stat = path.stat()
-        if (stat.st_dev, stat.st_ino) not in seen:
-            seen.add((stat.st_dev, stat.st_ino))
-            kept.append(path)
-    return kept
+        kept.setdefault(file_id(path), path)
+    return list(kept.values())
+
+
+def file_id(path: Path) -> tuple[int, int]:
+    """What is the same for every name of a file: device and inode."""
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from training.album.inputs import file_id
 from training.album.record import identity, results_in
 from training.commandline import UserError, printable
 
@@ -58,9 +59,9 @@ def plan_outputs(
 
 def refuse_inputs(outputs: Sequence[Output]) -> None:
     """Raises UserError: a target is one of the photos, by this name or another one, or a link to it."""
-    inputs = {_file_id(output.source): output.source for output in outputs}
+    inputs = {file_id(output.source): output.source for output in outputs}
     for output in outputs:
-        photo = inputs.get(_file_id(output.target)) if output.target.exists() else None
+        photo = inputs.get(file_id(output.target)) if output.target.exists() else None
         if photo:
             raise UserError(f"{printable(output.target)}: is the photo {printable(photo)}, which is never replaced; "
                             "give another --out")  # fmt: skip
@@ -83,8 +84,3 @@ def states(outputs: Sequence[Output], settings: str) -> list[State]:
 def _folded(path: Path) -> str:
     """As file systems compare names that do not tell case or Unicode forms apart."""
     return unicodedata.normalize("NFC", str(path)).casefold()
-
-
-def _file_id(path: Path) -> tuple[int, int]:
-    stat = path.stat()
-    return stat.st_dev, stat.st_ino
