@@ -10,6 +10,7 @@ from training.camera.sensor import noise_deviation
 from training.camera.shot import Shot
 from training.photos.srgb import to_encoded
 
+BASE_PX = 256  # long side of the picture that local tone is decided on
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
@@ -51,11 +52,21 @@ def tone(colours: Light, shot: Shot) -> Light:
     """Linear sRGB -> encoded: large differences of light compressed, then an S-curve, then the phone's black."""
     if shot.local_tone > 0:
         grey = np.log2((colours @ LUMA).clip(1e-3, 1))
-        base = cv2.GaussianBlur(cv2.bilateralFilter(grey, 0, 1.0, max(2.0, min(grey.shape) / 40)), (0, 0), 2)
-        colours = colours * np.exp2(shot.local_tone * (base.mean() - base))[..., None]
+        colours = colours * np.exp2(shot.local_tone * (grey.mean() - _base(grey)))[..., None]
     encoded = to_encoded(colours)
     curved = encoded + np.float32(shot.contrast) * (encoded * encoded * (3 - 2 * encoded) - encoded)
     return np.asarray(shot.black + (1 - shot.black) * curved, np.float32)
+
+
+def _base(grey: Light) -> Light:
+    """What is left of `grey` [H, W] without detail, edges kept; found at BASE_PX, as it varies slowly."""
+    height, width = grey.shape
+    shrink = max(1.0, max(height, width) / BASE_PX)
+    small = cv2.resize(
+        grey, (max(1, round(width / shrink)), max(1, round(height / shrink))), interpolation=cv2.INTER_AREA
+    )
+    smooth = cv2.bilateralFilter(small, 0, 1.0, max(2.0, min(small.shape) / 40))
+    return np.asarray(cv2.resize(smooth, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def sharpen(encoded: Light, shot: Shot) -> Light:

@@ -1,8 +1,9 @@
 """python training/data/simulate.py FOLDER...
 
-Takes photos as the DSLR side, simulates the phone's, and packs patches of both for `train.py --packed`. One in five
-stays as it is on both sides: a photo that is good already is to be left alone. With --attribution, only photos whose
-source and licence are known are used.
+Photographs photos of DSLR quality anew with simulated cameras, and packs patches of both for `train.py --packed`. What
+they should become is the original in good tone. One in five is taken by no camera: what a good photo should become is
+learned, too. With --attribution, only photos whose source and licence are known are used. Make a set in parts that a
+killed run loses one of at most by a run for each --seed; train.py takes them all.
 """
 
 from __future__ import annotations
@@ -12,17 +13,22 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 from tqdm import tqdm
 
+from training.camera.good_tone import good_tone
+from training.camera.photograph import photograph
+from training.camera.shot import draw
 from training.commandline import UserError, log, run, whole
-from training.data import simulated_phone
 from training.data.packed import Writer
 from training.data.pictures import crops
-from training.photos import read_folder
-from training.tiling import thumbnail
+from training.photos import Pixels, from_samples, read_folder
+from training.tiling import thumbnail, to_uint8
 
 UNCHANGED_EVERY = 5
+ALONE_EVERY = 3  # of the patches: it is its own thumbnail, as it is for those of DPED, whose photos nobody has
+LONG_SIDE_PX = (700, 1600)  # a smaller photo stays as it is
 
 
 def parse() -> argparse.ArgumentParser:
@@ -58,19 +64,33 @@ def simulate(args: argparse.Namespace) -> Path:
 
     samples = Writer(len(large) * args.variants * args.crops, args.patch, args.thumbnail, args.out)
     random = np.random.default_rng(args.seed)
-    made = [pixels for pixels in large.values() for _ in range(args.variants)]
-    for index, dslr in enumerate(tqdm(made, desc="simulated photos", unit="photo", mininterval=1, disable=None)):
-        unchanged = index % UNCHANGED_EVERY == 0
-        phone = dslr if unchanged else simulated_phone.simulate(dslr, int(random.integers(2**31)))
-        small = thumbnail(phone, args.thumbnail, args.thumbnail)
-        for crop in crops(dslr.shape, args.patch, args.crops, random):
-            samples.add(small, phone[crop], dslr[crop])
+    originals = [pixels for pixels in large.values() for _ in range(args.variants)]
+    for index, original in enumerate(
+        tqdm(originals, desc="simulated photos", unit="photo", mininterval=1, disable=None)
+    ):
+        dslr = scaled(original, int(random.integers(*LONG_SIDE_PX)), args.patch)
+        shot = draw(int(random.integers(2**31)))
+        phone = dslr if index % UNCHANGED_EVERY == 0 else photograph(dslr, shot)
+        answer, small = to_uint8(good_tone(from_samples(dslr))), thumbnail(phone, args.thumbnail, args.thumbnail)
+        for number, crop in enumerate(crops(dslr.shape, args.patch, args.crops, random)):
+            alone = number % ALONE_EVERY == 0
+            seen = thumbnail(phone[crop], args.thumbnail, args.thumbnail) if alone else small
+            samples.add(seen, phone[crop], answer[crop])
     facts = {
         "settings": {name: str(value) for name, value in sorted(vars(args).items()) if name not in ("out", "photos")},
         "photos": sorted(large),
-        "licences": [f"{len(large)} photos, the phone's side simulated: {', '.join(sorted(licences))}"],
+        "licences": [f"{len(large)} photos, the phone's side by simulated cameras: {', '.join(sorted(licences))}"],
     }
     return samples.save(facts)
+
+
+def scaled(photo: Pixels, long_side_px: int, min_side_px: int) -> Pixels:
+    """The photo, made smaller so that its long side has `long_side_px`, and its short one at least `min_side_px`."""
+    height, width = photo.shape[:2]
+    factor = max(long_side_px / max(height, width), min_side_px / min(height, width))
+    if factor >= 1:
+        return photo
+    return np.asarray(cv2.resize(photo, (round(width * factor), round(height * factor)), interpolation=cv2.INTER_AREA))
 
 
 def read_attribution(path: Path) -> dict[str, str]:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.camera.development import sharpen
-from training.camera.good_tone import good_tone, shoulder
+from training.camera.good_tone import MAX_STOPS, good_tone, key, shoulder
 from training.camera.light import srgb_to_sensor, to_sensor
 from training.camera.optics import point_spread, through_the_lens
 from training.camera.photograph import photograph
@@ -19,7 +19,7 @@ from training.camera.sensor import BITS, BLACK_LEVEL, demosaic, expose, noise_de
 from training.camera.shot import OTHER_PHONES, PHONES, Ranges, Shot, draw
 from training.data.held_out import HELD_OUT, is_held_out
 from training.photos import Pixels
-from training.photos.srgb import to_linear
+from training.photos.srgb import to_encoded, to_linear
 from training.quality.metrics import psnr
 
 IDEAL = replace(
@@ -116,9 +116,21 @@ def test_halos_are_bounded() -> None:
 
 
 def test_a_photo_in_good_tone_is_left_alone() -> None:
-    photo = np.random.default_rng(0).uniform(0.1, 0.85, (32, 32, 1)).astype(np.float32).repeat(3, 2)
-    assert to_linear(photo).mean() > 0.21
+    photo = np.random.default_rng(0).uniform(0.4, 0.85, (32, 32, 1)).astype(np.float32).repeat(3, 2)
     assert good_tone(photo) == pytest.approx(photo, abs=1e-6)
+
+
+@given(st.integers(0, 2**31), st.floats(0.3, 1))
+def test_the_key_of_a_scene_is_hardly_changed_by_its_exposure(seed: int, gain: float) -> None:
+    light = np.random.default_rng(seed).beta(0.8, 2, (40, 40)).astype(np.float32)
+    assert key(light * np.float32(gain)) == pytest.approx(key(light), abs=0.06)
+
+
+def test_what_is_darker_than_its_key_asks_for_is_brightened() -> None:
+    photo = np.random.default_rng(0).uniform(0.4, 0.85, (32, 32, 1)).astype(np.float32).repeat(3, 2)
+    dark = to_encoded(to_linear(photo) / 4)
+    brightened = to_linear(good_tone(dark)).mean() / to_linear(dark).mean()
+    assert 1.5 < brightened <= 2**MAX_STOPS + 1e-3
 
 
 @given(st.floats(0.1, 4))

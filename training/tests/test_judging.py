@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.camera.good_tone import TARGET_MEAN
 from training.photos.srgb import to_encoded, to_linear
 from training.quality import stlpips
-from training.quality.exposure import MAX_GAIN, auto_exposure, brighten
+from training.quality.exposure import MAX_GAIN, TARGET_MEAN, auto_exposure, brighten
 from training.quality.fitted import fit_colours
 from training.quality.intervals import bootstrap_interval
 from training.quality.metrics import Image, mse
