@@ -35,7 +35,8 @@ from conversion.converter import Converter, Form, artifact_name
 from conversion.export import ConversionError, Lowered, Source
 from conversion.fidelity import GOLDEN_LEAST_DB, Floor, floor_of, measure
 from conversion.golden import golden_psnr, write_golden
-from conversion.model_card import model_card
+from conversion.gpu_check import check_on_gpu
+from conversion.model_card import CARD, model_card
 from conversion.runtimes import open_artifact, open_engine
 from conversion.sensitivity import BITS, in_words, sensitivity
 from training.checkpoint import Checkpoint
@@ -97,6 +98,9 @@ def convert(args: argparse.Namespace, converter: Converter) -> Path:
             agreement = golden_psnr(open_artifact(artifact), artifact) if made.fidelity else None
         if agreement is not None and not agreement >= tolerance and not args.allow_below_floor:
             raise ConversionError(f"{name}: {agreement:.1f} dB on its own golden pair, so nothing was written")
+        if converter.runs_on_gpu:
+            with aside():
+                check_on_gpu(artifact, allow_below_floor=args.allow_below_floor)
     log.info("%s", summary(manifest))
     return Path(args.out / name)
 
@@ -306,7 +310,7 @@ def _write_manifest(
         tools={tool: importlib.metadata.version(tool) for tool in sorted({"torch", *lowered.tools})},
         licence=checkpoint.licence,
     )
-    write_text(folder / "MODEL_CARD.md", model_card(manifest, checkpoint))
+    write_text(folder / CARD, model_card(manifest, checkpoint))
     manifest = replace(manifest, files=ModelFile.all_in(folder, packages))
     manifest.save(folder)
     return manifest

@@ -44,6 +44,7 @@ class Converter:
     lowering: the module whose `lower(source, form, folder)` does it; imported when it is needed, with PyTorch.
     precisions, targets: what `--precision` and `--target` may be, the best of each first.
     ios: forms of input and output. runs_here: targets that this project can run on this kind of machine.
+    runs_on_gpu: whether phones may take a GPU for it, which is then checked.
     """
 
     format: Format
@@ -52,6 +53,7 @@ class Converter:
     targets: tuple[Target, ...]
     ios: tuple[Io, ...]
     runs_here: tuple[Target, ...]
+    runs_on_gpu: bool = False
 
     def lower(self, source: Source, form: Form, folder: Path) -> Lowered:
         """Leave the model files in a folder.

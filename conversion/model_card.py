@@ -8,6 +8,7 @@ from typing import Any
 from conversion.artifact import Fidelity, Manifest, Quantization, TensorSpec
 from training.checkpoint import Checkpoint
 
+CARD = "MODEL_CARD.md"
 SCORES = {  # of training/quantize_aware.py: all are PSNR to the float network on photos
     "float_against_source": "weights on the grid of 8 bits against the network they were made from",
     "imitated_w8a8": "computed in 8 bits, after the weights learned to bear it",

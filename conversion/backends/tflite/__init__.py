@@ -11,4 +11,5 @@ CONVERTER = Converter(
     targets=("litert",),
     ios=("float", "uint8"),
     runs_here=("litert",),
+    runs_on_gpu=True,
 )

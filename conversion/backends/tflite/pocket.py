@@ -38,8 +38,9 @@ def part_of(convolution: nn.Conv2d, outputs: slice = slice(None), inputs: Sequen
 class PocketAnalyze(nn.Module):
     """[1, t, t, 3] -> modulation [1, 1, 1, 2 L C], matrix [1, 6 f f, 3 f f], offset [1, 1, 1, 3 f f]."""
 
-    eye: Tensor
     with_contrast: Tensor
+    diagonal_of_row: Tensor
+    diagonal_of_cell: Tensor
 
     def __init__(self, generator: Pocket):
         super().__init__()
@@ -60,7 +61,10 @@ class PocketAnalyze(nn.Module):
             self.colour.bias[:9] += torch.eye(3).flatten()  # type: ignore[index]
         contrast = torch.cat([torch.eye(3), torch.full((3, 1), 1 / 3)], 1)[None]
         self.register_buffer("with_contrast", contrast, persistent=False)
-        self.register_buffer("eye", torch.eye(self.factor), persistent=False)
+        for name, pixels in (("row", self.factor), ("cell", self.factor**2)):
+            size = 3 * pixels // self.factor
+            diagonal = torch.kron(torch.eye(self.factor), torch.ones(size, size))[None]
+            self.register_buffer(f"diagonal_of_{name}", diagonal, persistent=False)
 
     def forward(self, thumbnail: Tensor) -> Condition:
         analyser = self.analyser
@@ -88,15 +92,18 @@ class PocketAnalyze(nn.Module):
         linear, offset, centre = colour[..., :9], colour[..., 18:21], colour[..., 21:24]
         moved = torch.bmm((centre + mean).reshape(1, 1, 3), linear.reshape(1, 3, 3)).reshape(1, 1, 1, 3)
         offset = self._repeat(self._repeat(offset + mean - moved))
-        # Rows of the matrix go by transform, cell, colour; the blocks of both transforms are made together.
-        rows = self._block_diagonal(self._block_diagonal(colour[..., :18].reshape(6, 3)))
-        matrix = rows.reshape(self.factor**2, 2, -1).permute(1, 0, 2).reshape(1, -1, 3 * self.factor**2)
+        transforms = [colour[..., at : at + 9].reshape(1, 3, 3) for at in (0, 9)]
+        matrix = torch.cat([self._on_diagonal(block) for block in transforms], 1)
         return torch.cat([gain, shift], 3), matrix, offset
 
-    def _block_diagonal(self, block: Tensor) -> Tensor:
-        """[n, m] -> [f n, f m] with f copies on the diagonal; 4-D, as the old runtime multiplies no more than that."""
-        n, m, f = *map(int, block.shape), self.factor
-        return (block.reshape(1, n, 1, m) * self.eye.reshape(f, 1, f, 1)).reshape(f * n, f * m)
+    def _on_diagonal(self, block: Tensor) -> Tensor:
+        """[1, 3, 3] -> [1, 3 f f, 3 f f] with f f copies on the diagonal, f of them first.
+
+        By concatenation and a constant: a broadcast over the batch axis is zeros on LiteRT's GPU.
+        """
+        for diagonal in (self.diagonal_of_row, self.diagonal_of_cell):
+            block = torch.cat([torch.cat([block] * self.factor, 1)] * self.factor, 2) * diagonal
+        return block
 
     def _repeat(self, x: Tensor) -> Tensor:
         return torch.cat([x] * self.factor, 3)
@@ -120,7 +127,8 @@ class PocketEnhance(nn.Module):
             gain = modulation[..., k * width : (k + 1) * width]
             shift = modulation[..., (layers + k) * width : (layers + k + 1) * width]
             x = x + channels_last(convolution, F.relu(x)) * gain + shift
-        basis = torch.cat([cells, cells * cells], 3).reshape(1, h * w, 2 * size)
-        colour = torch.bmm(basis, matrix).reshape(1, h, w, size)
+        # Joined at rank 3: at rank 4 LiteRT's GPU takes the reshape as part of the product, and gives zeros.
+        pixels = cells.reshape(1, h * w, size)
+        colour = torch.bmm(torch.cat([pixels, pixels * pixels], 2), matrix).reshape(1, h, w, size)
         output = shouldered(colour + channels_last(self.generator.up, x) + offset, cells)
         return (output.reshape(h, w, f, 3 * f).permute(0, 2, 1, 3).reshape(1, height, across, 3),)
