@@ -37,7 +37,9 @@ def train(args: argparse.Namespace) -> Path:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser(__doc__)
-    if parser.parse_known_args(argv)[0].finetune:
+    before = argparse.ArgumentParser(add_help=False)  # whose defaults depend on one flag
+    before.add_argument("--finetune")
+    if before.parse_known_args(argv)[0].finetune:
         parser.set_defaults(**FINETUNE_DEFAULTS)
     return run(parser, train, argv)
 

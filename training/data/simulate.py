@@ -1,7 +1,7 @@
 """python training/data/simulate.py FOLDER...
 
 Photographs photos of DSLR quality anew with simulated cameras, and packs patches of both for `train.py --packed`. What
-they should become is the original in good tone. One in five is taken by no camera: what a good photo should become is
+they should become is the original in good tone. Some are taken by no camera: what a good photo should become is
 learned, too. With --attribution, only photos whose source and licence are known are used. Make a set in parts that a
 killed run loses one of at most by a run for each --seed; train.py takes them all.
 """
@@ -26,7 +26,6 @@ from training.data.pictures import crops
 from training.photos import Pixels, from_samples, read_folder
 from training.tiling import thumbnail, to_uint8
 
-UNCHANGED_EVERY = 5
 ALONE_EVERY = 3  # of the patches: it is its own thumbnail, as it is for those of DPED, whose photos nobody has
 LONG_SIDE_PX = (700, 1600)  # a smaller photo stays as it is
 
@@ -39,6 +38,13 @@ def parse() -> argparse.ArgumentParser:
     add("photos", type=Path, nargs="+", metavar="FOLDER", help="folders with photos of DSLR quality")
     add("--attribution", type=Path, metavar="CSV", help="photo (folder/file), source, licence: others are left out")
     add("--variants", type=whole(1), default=3, help="simulated phones per photo (default: %(default)s)")
+    add(
+        "--unchanged-every",
+        type=whole(1),
+        default=5,
+        metavar="N",
+        help="one in N is taken by no camera (default: %(default)s)",
+    )
     add("--crops", type=whole(1), default=24, help="patches per variant (default: %(default)s)")
     add("--patch", type=whole(8), default=100, help="side of a patch in px (default: %(default)s)")
     add("--thumbnail", type=whole(8), default=64, help="side of a thumbnail in px (default: %(default)s, as pocket's)")
@@ -70,7 +76,7 @@ def simulate(args: argparse.Namespace) -> Path:
     ):
         dslr = scaled(original, int(random.integers(*LONG_SIDE_PX)), args.patch)
         shot = draw(int(random.integers(2**31)))
-        phone = dslr if index % UNCHANGED_EVERY == 0 else photograph(dslr, shot)
+        phone = dslr if index % args.unchanged_every == 0 else photograph(dslr, shot)
         answer, small = to_uint8(good_tone(from_samples(dslr))), thumbnail(phone, args.thumbnail, args.thumbnail)
         for number, crop in enumerate(crops(dslr.shape, args.patch, args.crops, random)):
             alone = number % ALONE_EVERY == 0

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 from training.checkpoint import Checkpoint, CheckpointError
 from training.commandline import UserError, log
@@ -161,7 +160,7 @@ def _fit(
 
     bar = tqdm(total=settings.steps, initial=start, unit="step", desc="learning to bear 8 bits", mininterval=1,
                disable=None)  # fmt: skip
-    with logging_redirect_tqdm(), bar:
+    with bar:
         for step in range(start, settings.steps):
             for group in optimizer.param_groups:
                 group["lr"] = settings.lr * schedule.share(step)

@@ -11,7 +11,6 @@ from typing import Any
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 from training.checkpoint import Checkpoint
 from training.commandline import log
@@ -34,7 +33,6 @@ def fit(run: Run) -> None:
     loader = Timed(DataLoader(run.batches, batch_size=None, sampler=remaining, num_workers=settings.workers))
     means, began, start = Means(), time.monotonic(), run.step
     with ExitStack() as held:
-        held.enter_context(logging_redirect_tqdm())
         writer = None
         if run.is_first:
             writer = SummaryWriter(str(settings.folder / "tensorboard"), purge_step=start)

@@ -58,7 +58,10 @@ def weights(out: Path) -> dict[str, torch.Tensor]:
 def test_it_learns_and_says_where(pairs_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--pairs", str(pairs_folder), "--steps", "60", "--validate-every", "30", "--batch", "4"]
     assert train.main([*arguments, "--out", str(tmp_path / "run")]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "run" / "checkpoint.safetensors")
+    said = capsys.readouterr()
+    assert said.out.splitlines()[-1] == str(tmp_path / "run" / "checkpoint.safetensors")
+    validations = [line for line in said.err.splitlines() if line.startswith("step ")]
+    assert validations and len(validations) == len(set(validations))
     rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [25, 30, 60]
     assert rows[-1]["loss"]["l1"] < rows[0]["loss"]["l1"]
