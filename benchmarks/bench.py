@@ -94,30 +94,12 @@ def bench(
         BenchError: a photo is too small for the artifact, or an output is no picture.
         ArtifactError: a file differs from its checksum.
     """
-    from conversion.fidelity import enhance_by, floor_of  # here, since they bring torch, and scripts parse first
-    from training.enhancer import TorchEngine
-    from training.photos import from_samples
-
     manifest = artifact.verify().manifest
-    for photo in photos:
-        if manifest.tiling.border == "shift" and min(photo.phone.shape[:2]) < manifest.tiling.tile_px:
-            raise BenchError(
-                f"{photo.name}: is smaller than a tile of {artifact.folder} ({manifest.tiling.tile_px} px); "
-                "give larger photos"
-            )
+    _refuse_small(photos, artifact)
     measurement = measure(artifact, photos, protocol)
-    for photo, output in zip(photos, measurement.outputs, strict=True):
-        if output.shape != photo.phone.shape or not np.isfinite(output).all():
-            raise BenchError(
-                f"{artifact.folder}: its output for {photo.name} is not finite or of another size; convert again"
-            )
-    float_engine, tile_px = TorchEngine(reference.generator), manifest.tiling.tile_px
-    references = [
-        enhance_by(float_engine, from_samples(photo.phone), reference.generator, tile_px)
-        for photo in each(photos, "float reference")
-    ]
-    floor = floor_of(manifest.format, manifest.precision, manifest.io)
-    fidelity = compare(photos, measurement.outputs, references, floor, reference.sha256)
+    _refuse_no_pictures(photos, measurement.outputs, artifact)
+    references = _references(photos, reference, manifest.tiling.tile_px)
+    fidelity = compare(photos, measurement.outputs, references, _floor(artifact), reference.sha256)
     if not measurement.enhance_s:
         protocol = replace(protocol, warm_up_runs=0, runs=0)
     report = Report(
@@ -125,7 +107,7 @@ def bench(
         artifact=artifact_facts(artifact),
         target=replace(target, compute_unit_actual=measurement.compute_unit),
         protocol=protocol,
-        timing=timing(measurement, tile_px - 2 * manifest.tiling.halo_px),
+        timing=timing(measurement, manifest.tiling.tile_px - 2 * manifest.tiling.halo_px),
         instructions=measurement.instructions,
         sustained=measurement.sustained,
         conditions=measurement.conditions,
@@ -148,6 +130,43 @@ def bench(
         report = replace(report, pictures=tuple(pictures))
         report.save(folder)
     return report
+
+
+def _refuse_small(photos: Sequence[Photo], artifact: Artifact) -> None:
+    tiling = artifact.manifest.tiling
+    for photo in photos:
+        if tiling.border == "shift" and min(photo.phone.shape[:2]) < tiling.tile_px:
+            raise BenchError(
+                f"{photo.name}: is smaller than a tile of {artifact.folder} ({tiling.tile_px} px); give larger photos"
+            )
+
+
+def _refuse_no_pictures(photos: Sequence[Photo], outputs: Sequence[Array], artifact: Artifact) -> None:
+    for photo, output in zip(photos, outputs, strict=True):
+        if output.shape != photo.phone.shape or not np.isfinite(output).all():
+            raise BenchError(
+                f"{artifact.folder}: its output for {photo.name} is not finite or of another size; convert again"
+            )
+
+
+def _references(photos: Sequence[Photo], reference: Checkpoint, tile_px: int) -> list[Array]:
+    """What the float network makes of the photos, over the same tiles."""
+    from conversion.fidelity import enhance_by  # here, since it brings torch, and scripts parse first
+    from training.enhancer import TorchEngine
+    from training.photos import from_samples
+
+    engine = TorchEngine(reference.generator)
+    return [
+        enhance_by(engine, from_samples(photo.phone), reference.generator, tile_px)
+        for photo in each(photos, "float reference")
+    ]
+
+
+def _floor(artifact: Artifact) -> Floor | None:
+    from conversion.fidelity import floor_of
+
+    manifest = artifact.manifest
+    return floor_of(manifest.format, manifest.precision, manifest.io)
 
 
 def artifact_facts(artifact: Artifact) -> ArtifactFacts:

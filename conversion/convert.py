@@ -30,7 +30,7 @@ from conversion.artifact import (
     Provenance,
     TilingSpec,
 )
-from conversion.calibration import Photos, Pixels, calibrate, find_photos
+from conversion.calibration import Pixels, calibrate, find_photos
 from conversion.converter import Converter, Form, artifact_name
 from conversion.export import ConversionError, Lowered, Source
 from conversion.fidelity import GOLDEN_LEAST_DB, Floor, floor_of, measure
@@ -38,7 +38,7 @@ from conversion.golden import golden_psnr, write_golden
 from conversion.gpu_check import check_on_gpu
 from conversion.model_card import CARD, model_card
 from conversion.runtimes import open_artifact, open_engine
-from conversion.sensitivity import BITS, in_words, sensitivity
+from conversion.sensitivity import BITS, explain, keep_fewest_in_float
 from training.checkpoint import Checkpoint
 from training.commandline import Progress, UserError, is_verbose
 from training.files import locked, workspace, write_text
@@ -46,7 +46,6 @@ from training.photos import from_samples
 from training.quiet import third_party_output_to
 
 CALIBRATED = ("w8a8", "pal6", "pal4")  # precisions whose ranges or biases are found on photos
-SENSITIVITY_TILES = 8
 log = logging.getLogger(__name__)
 
 
@@ -179,45 +178,6 @@ def attempt(
     with Progress(len(judges), "photos that judge fidelity") as progress:
         fidelity = measure(engine, source.generator, map(from_samples, judges), source.tile_px, floor, progress.advance)
     return Made(form, lowered, conversion_s, fidelity)
-
-
-def keep_fewest_in_float(wanted: Form, source: Source, photos: Photos, holds: Callable[[Form], bool]) -> None:
-    """The most sensitive layers stay float, one more at a time until the floors hold; then, who is not needed does not.
-
-    Args:
-        holds: tries a form. The last one tried is the one to take; where none holds, it is the one wanted.
-    """
-
-    def try_with(layers: Sequence[str]) -> bool:
-        log.info("float stay: %s", ", ".join(layers))
-        return holds(replace(wanted, float_layers=tuple(layer for layer in source.layers if layer in layers)))
-
-    order = list(_sensitivity(source, wanted, photos))
-    enough = next((count for count in range(1, len(order) + 1) if try_with(order[:count])), None)
-    if enough is None:
-        holds(wanted)
-        return
-    kept, tried = order[:enough], order[:enough]
-    for layer in order[: enough - 1]:
-        tried = [other for other in kept if other != layer]
-        if try_with(tried):
-            kept = tried
-    if tried != kept:
-        try_with(kept)
-
-
-def explain(source: Source, form: Form, photos: Photos) -> None:
-    """Log which layers a missed floor is due to."""
-    if form.precision in BITS:
-        found = _sensitivity(source, form, photos)
-        log.warning("PSNR of enhance with one convolution quantized: %s", in_words(found))
-
-
-def _sensitivity(source: Source, form: Form, photos: Photos) -> dict[str, float]:
-    calibration = source.calibration or calibrate(
-        photos.calibration or photos.fidelity, source.generator, source.tile_px
-    )
-    return sensitivity(source, form.precision, calibration.samples[:SENSITIVITY_TILES])
 
 
 def summary(manifest: Manifest) -> str:

@@ -53,21 +53,22 @@ RELEASES = {
         tables=("folds.md", "looks-held-out.md", "looks-modern.md"),
     ),
     "pocket-clean": Release(
-        about="Enhances photos of a simulated cheap phone: dark, pale, soft and noisy ones get better, good ones stay. "
-        "It learned from photos with free licences alone, named in pocket-clean-photos.csv.",
-        licence="CC BY-SA 4.0, as the photos that it learned from",
+        about="Enhances photos of phones that it does not know: what is darker than its scene asks for is brightened, "
+        "noise, blur and pale colours are mended, a good photo stays nearly as it is. It learned from photos with free "
+        "licences, named in pocket-clean-photos.csv, as simulated cameras would have taken them.",
+        licence="Apache-2.0; it learned from photos that are CC0, free to use as their source says, or under the "
+        "Unsplash licence, which is free use and not an open licence",
         good_for=(
-            "products and apps, under the licence of its weights",
-            "photos that are dark, pale, soft or noisy in the way of the simulated phone",
-            "folders of mixed photos: one that is good already stays nearly as it is",
+            "products and apps",
+            "photos of any phone that are dark, pale, soft or noisy",
+            "folders of mixed photos: one that is good already changes little",
         ),
         not_for=(
-            "the look of a DSLR on a given phone: no phone took the photos that it learned from, and photos of phones "
-            "that it does not know change little",
-            "dark, backlit scenes: they stay dark",
-            "DPED's pairs: brighter exposure alone scores better there than this network",
+            "the look of one DSLR: no pair of photos taught it, pocket-iphone has that for one phone",
+            "dark places of a backlit scene alone: tone is the same everywhere in a photo",
+            "detail that the phone did not see: it sharpens and cleans, it invents nothing",
         ),
-        tables=("quality.md", "looks-modern.md"),
+        tables=("quality.md", "unknown-cameras.md", "looks-modern.md"),
     ),
 }
 

@@ -25,7 +25,7 @@ from benchmarks.report.measured import (
     is_sha256,
     require,
 )
-from conversion import strict_json
+from conversion.contract import strict_json
 from training.commandline import UserError
 from training.files import write_text
 

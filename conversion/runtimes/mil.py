@@ -22,6 +22,7 @@ import torch
 from coremltools.proto import MIL_pb2
 from torch import Tensor
 
+from conversion.runtimes import mil_constants  # noqa: F401  (registers its operators)
 from conversion.runtimes.mil_operators import OPERATORS, Arguments, Value
 from conversion.runtimes.mil_package import LIMIT_ELEMENTS, UNFIT, Declared, MilError, MilPackage, first_line
 

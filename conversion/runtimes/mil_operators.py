@@ -6,7 +6,6 @@ torch. Semantics follow the operator reference of coremltools 9.0; images and fe
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -87,7 +86,7 @@ Operator = Callable[[Arguments], Tensor | list[Tensor]]
 OPERATORS: dict[str, Operator] = {}
 
 
-def _operator(name: str) -> Callable[[Operator], Operator]:
+def operator(name: str) -> Callable[[Operator], Operator]:
     def register(function: Operator) -> Operator:
         OPERATORS[name] = function
         return function
@@ -111,27 +110,27 @@ _elementwise("sqrt", torch.sqrt, "x")
 _elementwise("exp", torch.exp, "x")
 
 
-@_operator("leaky_relu")
+@operator("leaky_relu")
 def leaky_relu(given: Arguments) -> Tensor:
     return F.leaky_relu(given.tensor("x"), given.number("alpha"))
 
 
-@_operator("clip")
+@operator("clip")
 def clip(given: Arguments) -> Tensor:
     return given.tensor("x").clamp(given.number("alpha"), given.number("beta"))
 
 
-@_operator("rsqrt")
+@operator("rsqrt")
 def rsqrt(given: Arguments) -> Tensor:
     return torch.rsqrt(given.tensor("x") + given.number("epsilon"))
 
 
-@_operator("log")
+@operator("log")
 def log(given: Arguments) -> Tensor:
     return torch.log(given.tensor("x") + given.number("epsilon"))
 
 
-@_operator("cast")
+@operator("cast")
 def cast(given: Arguments) -> Tensor:
     """The rounding itself follows from the dtype that the program declares for the result."""
     if given.text("dtype") not in ("fp16", "fp32"):
@@ -139,7 +138,7 @@ def cast(given: Arguments) -> Tensor:
     return given.tensor("x").float()
 
 
-@_operator("fill_like")
+@operator("fill_like")
 def fill_like(given: Arguments) -> Tensor:
     return torch.full_like(given.tensor("ref_tensor"), given.number("value"))
 
@@ -147,17 +146,17 @@ def fill_like(given: Arguments) -> Tensor:
 # Shape -----------------------------------------------------------------------------------------------------
 
 
-@_operator("reshape")
+@operator("reshape")
 def reshape(given: Arguments) -> Tensor:
     return given.tensor("x").reshape(given.integers("shape"))
 
 
-@_operator("transpose")
+@operator("transpose")
 def transpose(given: Arguments) -> Tensor:
     return given.tensor("x").permute(given.integers("perm"))
 
 
-@_operator("expand_dims")
+@operator("expand_dims")
 def expand_dims(given: Arguments) -> Tensor:
     x, axes = given.tensor("x"), given.integers("axes")
     for axis in sorted(axis % (x.ndim + len(axes)) for axis in axes):
@@ -165,19 +164,19 @@ def expand_dims(given: Arguments) -> Tensor:
     return x
 
 
-@_operator("squeeze")
+@operator("squeeze")
 def squeeze(given: Arguments) -> Tensor:
     return given.tensor("x").squeeze(tuple(given.integers("axes")))
 
 
-@_operator("concat")
+@operator("concat")
 def concat(given: Arguments) -> Tensor:
     if given.integer("interleave", 0):
         raise ValueError("interleaves, which is not known here")
     return torch.cat(given.tensors("values"), given.integer("axis"))
 
 
-@_operator("split")
+@operator("split")
 def split(given: Arguments) -> list[Tensor]:
     x, axis = given.tensor("x"), given.integer("axis")
     if "split_sizes" in given:
@@ -191,12 +190,12 @@ def split(given: Arguments) -> list[Tensor]:
     return list(torch.split(x, x.shape[axis] // parts, axis))
 
 
-@_operator("tile")
+@operator("tile")
 def tile(given: Arguments) -> Tensor:
     return given.tensor("x").repeat(given.integers("reps"))
 
 
-@_operator("slice_by_index")
+@operator("slice_by_index")
 def slice_by_index(given: Arguments) -> Tensor:
     x = given.tensor("x")
     zeros, ones = [0] * x.ndim, [1] * x.ndim
@@ -210,12 +209,12 @@ def slice_by_index(given: Arguments) -> Tensor:
     ]
 
 
-@_operator("pixel_shuffle")
+@operator("pixel_shuffle")
 def pixel_shuffle(given: Arguments) -> Tensor:
     return F.pixel_shuffle(given.tensor("x"), given.integer("upscale_factor"))
 
 
-@_operator("pixel_unshuffle")
+@operator("pixel_unshuffle")
 def pixel_unshuffle(given: Arguments) -> Tensor:
     return F.pixel_unshuffle(given.tensor("x"), given.integer("downscale_factor"))
 
@@ -229,7 +228,7 @@ def _same(length: int, extent: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-@_operator("conv")
+@operator("conv")
 def conv(given: Arguments) -> Tensor:
     x, weight, bias = given.tensor("x"), given.tensor("weight"), given.optional("bias")
     strides, dilations = given.integers("strides", [1, 1]), given.integers("dilations", [1, 1])
@@ -255,12 +254,12 @@ def conv(given: Arguments) -> Tensor:
     return F.conv2d(x, weight, bias, strides, padding, dilations, given.integer("groups", 1))
 
 
-@_operator("linear")
+@operator("linear")
 def linear(given: Arguments) -> Tensor:
     return F.linear(given.tensor("x"), given.tensor("weight"), given.optional("bias"))
 
 
-@_operator("matmul")
+@operator("matmul")
 def matmul(given: Arguments) -> Tensor:
     x, y = given.tensor("x"), given.tensor("y")
     if given.integer("transpose_x", 0):
@@ -272,7 +271,7 @@ def matmul(given: Arguments) -> Tensor:
     return torch.matmul(x, y)
 
 
-@_operator("reduce_mean")
+@operator("reduce_mean")
 def reduce_mean(given: Arguments) -> Tensor:
     return given.tensor("x").mean(given.integers("axes"), keepdim=bool(given.integer("keep_dims", 0)))
 
@@ -285,98 +284,14 @@ def _normalized(given: Arguments, x: Tensor, mean: Tensor, variance: Tensor) -> 
     return x if beta is None else x + beta.reshape(1, -1, 1, 1)
 
 
-@_operator("batch_norm")
+@operator("batch_norm")
 def batch_norm(given: Arguments) -> Tensor:
     mean, variance = (given.tensor(name).reshape(1, -1, 1, 1) for name in ("mean", "variance"))
     return _normalized(given, given.tensor("x"), mean, variance)
 
 
-@_operator("instance_norm")
+@operator("instance_norm")
 def instance_norm(given: Arguments) -> Tensor:
     x = given.tensor("x")
     mean, variance = x.mean((2, 3), keepdim=True), x.var((2, 3), correction=0, keepdim=True)
     return _normalized(given, x, mean, variance)
-
-
-# Quantization ----------------------------------------------------------------------------------------------
-
-
-def unpack_bits(packed: Tensor, bits: int, count: int) -> Tensor:
-    """The first `count` unsigned numbers of `bits` bits in a uint8 tensor, lowest bit first -> uint8 [count]."""
-    flat = (packed.reshape(-1, 1) >> torch.arange(8, dtype=torch.uint8, device=packed.device)) & 1
-    digits = flat.reshape(-1)[: count * bits].reshape(count, bits)
-    return (digits << torch.arange(bits, dtype=torch.uint8, device=packed.device)).sum(1, dtype=torch.uint8)
-
-
-def _along(axis: int, numbers: Tensor, data: Tensor) -> Tensor:
-    """One number for all of `data`, or one for each index of `axis`, shaped to broadcast."""
-    if numbers.numel() == 1:
-        return numbers.reshape(()).float()
-    if numbers.shape != (data.shape[axis],):
-        raise ValueError(f"has {list(numbers.shape)} numbers for axis {axis} of {list(data.shape)}")
-    shape = [1] * data.ndim
-    shape[axis] = -1
-    return numbers.reshape(shape).float()
-
-
-def _over_blocks(numbers: Tensor, data: Tensor) -> Tensor:
-    """Numbers for the blocks of a regular grid, repeated to the shape of `data`."""
-    if numbers.ndim != data.ndim or any(size % parts for size, parts in zip(data.shape, numbers.shape, strict=True)):
-        raise ValueError(f"has blocks {list(numbers.shape)} that do not divide {list(data.shape)}")
-    for axis in range(data.ndim):
-        numbers = numbers.repeat_interleave(data.shape[axis] // numbers.shape[axis], axis)
-    return numbers
-
-
-@_operator("quantize")
-def quantize(given: Arguments) -> Tensor:
-    """round(input / scale) + zero_point, saturated; halves go to the even number."""
-    x, axis = given.tensor("input"), given.integer("axis", 0)
-    ranges = {"int8": (-128, 127, torch.int8), "uint8": (0, 255, torch.uint8)}
-    if given.text("output_dtype") not in ranges:
-        raise ValueError(f"quantizes to {given.text('output_dtype')!r}; known are int8 and uint8")
-    low, high, dtype = ranges[given.text("output_dtype")]
-    levels = torch.round(x / _along(axis, given.tensor("scale"), x))
-    if "zero_point" in given:
-        levels = levels + _along(axis, given.tensor("zero_point"), x)
-    return levels.nan_to_num(0).clamp(low, high).to(dtype)
-
-
-@_operator("dequantize")
-def dequantize(given: Arguments) -> Tensor:
-    x, axis = given.tensor("input"), given.integer("axis", 0)
-    shifted = x.float()
-    if "zero_point" in given:
-        shifted = shifted - _along(axis, given.tensor("zero_point"), x)
-    return shifted * _along(axis, given.tensor("scale"), x)
-
-
-@_operator("constexpr_affine_dequantize")
-def constexpr_affine_dequantize(given: Arguments) -> Tensor:
-    data, axis = given.tensor("quantized_data"), given.integer("axis")
-    shifted = data.float() - _along(axis, given.tensor("zero_point"), data)
-    return shifted * _along(axis, given.tensor("scale"), data)
-
-
-@_operator("constexpr_blockwise_shift_scale")
-def constexpr_blockwise_shift_scale(given: Arguments) -> Tensor:
-    data, offset = given.tensor("data"), given.optional("offset")
-    shifted = data.float() if offset is None else data.float() - _over_blocks(offset.float(), data)
-    return shifted * _over_blocks(given.tensor("scale"), data)
-
-
-@_operator("constexpr_lut_to_dense")
-def constexpr_lut_to_dense(given: Arguments) -> Tensor:
-    """Palettized weights: one flat table and packed indices (iOS 16), or a table for each block (iOS 18)."""
-    indices, tables = given.tensor("indices"), given.tensor("lut")
-    if "shape" in given:
-        shape = given.integers("shape")
-        bits, count = tables.numel().bit_length() - 1, math.prod(shape)
-        if tables.shape != (1 << bits,) or bits > 8 or -(-count * bits // 8) != indices.numel():
-            raise ValueError(f"has {indices.numel()} bytes of indices into {tables.numel()} numbers for shape {shape}")
-        return tables[unpack_bits(indices, bits, count).int()].reshape(shape)
-    *blocks, size, vector = tables.shape
-    if vector != 1:
-        raise ValueError("has a table of vectors, which is not known here")
-    table = _over_blocks(torch.arange(math.prod(blocks), device=tables.device).reshape(blocks), indices)
-    return tables.reshape(-1, size)[table, indices.int()]

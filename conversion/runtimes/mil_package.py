@@ -19,7 +19,8 @@ from coremltools.proto import MIL_pb2, Model_pb2
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from torch import Tensor
 
-from conversion.runtimes.mil_operators import Value, unpack_bits
+from conversion.runtimes.mil_constants import unpack_bits
+from conversion.runtimes.mil_operators import Value
 from training.commandline import UserError
 
 MANIFEST_LIMIT_BYTES = 2**20

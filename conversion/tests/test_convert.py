@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from conversion import convert as path
+from conversion import sensitivity as search
 from conversion.artifact import CHECKSUM, MANIFEST, Artifact, ArtifactError, Delegation, EntryPoint, Precision, Target
 from conversion.calibration import Photos, calibrate, find_photos
 from conversion.converter import Converter, Form, make_parser
@@ -304,7 +305,7 @@ def test_the_search_keeps_the_most_sensitive_layers_float_until_it_suffices(
     assert manifest.quantization is not None and manifest.fidelity is not None
     source = Source(Checkpoint.load(checkpoint_flags[1]), int(TILE_PX))
     samples = calibrate(find_photos(tmp_path / "photos").calibration, source.generator, source.tile_px).samples
-    worst = list(sensitivity(source, "w8", samples[: path.SENSITIVITY_TILES]))[:3]
+    worst = list(sensitivity(source, "w8", samples[: search.SENSITIVITY_TILES]))[:3]
     assert sorted(manifest.quantization.float_layers) == sorted(worst)
     assert manifest.fidelity.below_floor is None and manifest.fidelity.psnr_mean_db >= 48
     assert converting(Quantized, *checkpoint_flags, "--precision", "w8", "--min-psnr", "110") == 1
@@ -316,7 +317,7 @@ def test_layers_that_did_not_help_are_quantized_again(
 ) -> None:
     source = Source(Checkpoint.load(checkpoint_flags[1]), int(TILE_PX))
     order = ["down", "body.1", "body.0", "up"]
-    monkeypatch.setattr(path, "_sensitivity", lambda *_: dict.fromkeys(order, 30.0))
+    monkeypatch.setattr(search, "_sensitivity", lambda *_: dict.fromkeys(order, 30.0))
     tried: list[set[str]] = []
 
     def holds(form: Form) -> bool:
@@ -324,7 +325,7 @@ def test_layers_that_did_not_help_are_quantized_again(
         return needed <= tried[-1]
 
     wanted = replace(FLOAT, precision="w8a8")
-    path.keep_fewest_in_float(wanted, source, Photos([], []), holds)
+    search.keep_fewest_in_float(wanted, source, Photos([], []), holds)
     assert tried[-1] == (set() if needed == {"none"} else needed)
 
 

@@ -21,7 +21,8 @@ from coremltools.converters.mil.mil import types  # noqa: E402
 from coremltools.proto import Model_pb2  # noqa: E402
 
 from conversion.runtimes.mil import MilProgram  # noqa: E402
-from conversion.runtimes.mil_operators import OPERATORS, unpack_bits  # noqa: E402
+from conversion.runtimes.mil_constants import unpack_bits  # noqa: E402
+from conversion.runtimes.mil_operators import OPERATORS  # noqa: E402
 from training.generators import build  # noqa: E402
 from training.generators.base import Generator  # noqa: E402
 
