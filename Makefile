@@ -39,7 +39,7 @@ results: $(VENV)/ready
 	$(RUN) benchmarks/page/readme.py
 
 # The releases in training/weights/ and all that is said of them, from $(POCKET_DATA): an hour with a GPU, days on two
-# cores. Training resumes.
+# cores, of which pocket-clean takes two hours. Training resumes.
 ACCELERATOR := cpu
 DPED := $(POCKET_DATA)/dped
 PHONE_PHOTOS := $(DPED)/iphone/test_data/full_size_test_images
@@ -55,6 +55,9 @@ SEEDS := 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15
 FINE := --config channels=16 layers=3 factor=2 analyser_channels=8 hidden=48
 TUNING := --packed runs/tuning-0 runs/tuning-1
 FINE_TUNE := $(TUNING) --packed-share 0.5 --preset structure --patch 64 --batch 24 --lr 1e-3 --steps 300 --init runs/pocket-taught --keep-initial 0.2 --tone-of $(TEACHER) --patience 0 --keep last
+SHOTS := 0 1 2 3 4 5 6 7
+MOSTLY_GOOD := $(addprefix runs/phones-,0 1 2 3 4 8 8 8 8)
+PHOTOGRAPH := $(RUN) training/data/simulate.py $(FREE_PHOTOS) --attribution training/weights/pocket-clean-photos.csv --variants 2 --crops 30
 EIGHT_BITS := $(RUN) training/quantize_aware.py --steps 0
 # Freed memory is kept: fresh pages cost the teacher three times its arithmetic.
 releases: export MALLOC_MMAP_THRESHOLD_ = 1073741824
@@ -69,10 +72,13 @@ releases: $(VENV)/ready
 	$(EIGHT_BITS) --checkpoint runs/pocket-iphone --pairs $(DPED) $(TUNING) --out runs/8-bit/pocket-iphone
 	$(TEACH) --patches 8000 --whole 0 --seed 2 --out runs/taught-patches
 	$(TRAIN) --pairs $(DPED) --packed runs/taught-patches $(FINE) --batch 24 --steps 1500 --out runs/pocket-patches-alone
-	$(RUN) training/data/simulate.py $(OTHER_PHOTOS) --attribution training/weights/pocket-clean-photos.csv --variants 3 --out runs/simulated
-	$(TRAIN) --packed runs/simulated --packed-share 0.9 --batch 24 --steps 5000 --validate-every 500 --out runs/pocket-clean
-	$(EIGHT_BITS) --checkpoint runs/pocket-clean --packed runs/simulated --out runs/8-bit/pocket-clean
+	for seed in $(SHOTS); do $(PHOTOGRAPH) --seed $$seed --out runs/phones-$$seed || exit 1; done
+	$(PHOTOGRAPH) --seed 8 --unchanged-every 2 --out runs/phones-8
+	$(TRAIN) --packed $(SHOTS:%=runs/phones-%) --packed-share 1 --preset scores --batch 24 --lr 2e-3 --steps 18000 --validate-every 2000 --out runs/pocket-clean-first
+	$(TRAIN) --init runs/pocket-clean-first --packed $(MOSTLY_GOOD) --packed-share 1 --preset scores --batch 24 --lr 8e-4 --steps 4500 --validate-every 1500 --out runs/pocket-clean
+	$(EIGHT_BITS) --checkpoint runs/pocket-clean --packed runs/phones-0 runs/phones-1 --out runs/8-bit/pocket-clean
 	$(RUN) training/evaluate.py runs/8-bit/pocket-clean --split held-out --out $(RESULTS)/releases
+	$(RUN) training/quality/unknown_cameras.py runs/8-bit/pocket-clean --photos $(JUDGING_PHOTOS) --variants 1 --out $(RESULTS)/releases
 	$(RUN) training/quality/looks.py runs/8-bit/pocket-iphone runs/pocket-patches-alone --photos $(addprefix $(PHONE_PHOTOS)/,$(HELD_OUT)) $(POCKET_DATA)/photos/phone_fullres --beside runs/published/dped-iphone.safetensors --teachers $(TEACHER) --out runs/looks/held-out
 	$(RUN) training/quality/looks.py runs/8-bit/pocket-iphone runs/8-bit/pocket-clean --photos $(POCKET_DATA)/photos/validation --beside runs/published/dped-iphone.safetensors --out runs/looks/modern --crops 0
 	for end in json md; do cp runs/folds/folds.$$end $(RESULTS)/releases/ || exit 1; for set in held-out modern; do cp runs/looks/$$set/looks.$$end $(RESULTS)/releases/looks-$$set.$$end || exit 1; done; done

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from training.camera.development import LUMA
 from training.photos.srgb import Array, to_encoded, to_linear
 
 # log2 of a good photo's mean light, from where its average lies between black and white (`key`): the line through 206
@@ -21,6 +22,10 @@ MAX_STOPS = 1.2
 MAX_BALANCE = 0.05
 NORM = 6  # of shades of grey (Finlayson and Trezzi, CIC 2004)
 WHITE_PERCENTILE = 99.5
+# Mean of the darker half of a photo's pixels: a quarter of 140 good photos (cc0, clic2025, cid22_512) are below. With
+# these, good photos move by dE 2 to 3.
+DARK_HALF, LIFT_SHARE, MAX_LIFT = 0.18, 0.8, 0.7
+DIM, BRIGHT = 0.4, 0.75  # of the brightest twentieth, encoded: none is lifted, all is
 DARKEST = 1e-3  # of linear light: below it a photo of 8 bits has no gradations
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 SHOULDER = 0.8  # encoded; above, brightening is compressed instead of clipped
@@ -32,7 +37,7 @@ def good_tone(photo: Array) -> Array:
     luminance = np.asarray(light @ LUMINANCE, np.float32)
     target = MEAN_AT_KEY_0_LOG2 + MEAN_PER_KEY_LOG2 * key(luminance)
     stops = EXPOSURE_SHARE * (target - np.log2(max(float(luminance.mean()), DARKEST)))
-    return shoulder(light * np.float32(2 ** np.clip(stops, 0, MAX_STOPS)))  # darkening would grey whites
+    return lift(shoulder(light * np.float32(2 ** np.clip(stops, 0, MAX_STOPS))))  # darkening would grey whites
 
 
 def key(luminance: Array) -> float:
@@ -43,6 +48,21 @@ def key(luminance: Array) -> float:
     stops = np.log2(luminance + np.float32(DARKEST))
     black, white = np.percentile(stops, (2, 99))
     return float((stops.mean() - black) / max(white - black, 1.0))
+
+
+def lift(encoded: Array) -> Array:
+    """Brighten shadows and midtones where the darker half of a scene is too dark beside bright parts.
+
+    x + s x (1 - x) keeps black and white, and is a curve that Pocket's quadratic transform has. Where nothing is
+    bright, as at night, all stays.
+    """
+    luma = encoded @ LUMA
+    dark = luma[luma <= np.median(luma)]
+    missing = DARK_HALF - float(dark.mean())
+    strength = LIFT_SHARE * missing / max(float((dark * (1 - dark)).mean()), 0.01)
+    brightness = np.clip((np.percentile(luma, 95) - DIM) / (BRIGHT - DIM), 0, 1)
+    strength = np.clip(strength, 0, MAX_LIFT) * brightness * brightness * (3 - 2 * brightness)
+    return np.asarray(encoded + np.float32(strength) * encoded * (1 - encoded), np.float32)
 
 
 def balance(photo: Array) -> Array:

@@ -21,10 +21,10 @@ from training.tiling import Tiling
 @dataclass(frozen=True)
 class PocketConfig:
     channels: int = 32
-    layers: int = 4
+    layers: int = 3
     factor: int = 4
     thumbnail_px: int = 64
-    analyser_channels: int = 6
+    analyser_channels: int = 7
     hidden: int = 36
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.camera.development import sharpen
-from training.camera.good_tone import MAX_STOPS, good_tone, key, shoulder
+from training.camera.good_tone import MAX_LIFT, MAX_STOPS, good_tone, key, lift, shoulder
 from training.camera.light import srgb_to_sensor, to_sensor
 from training.camera.optics import point_spread, through_the_lens
 from training.camera.photograph import photograph
@@ -124,6 +124,17 @@ def test_a_photo_in_good_tone_is_left_alone() -> None:
 def test_the_key_of_a_scene_is_hardly_changed_by_its_exposure(seed: int, gain: float) -> None:
     light = np.random.default_rng(seed).beta(0.8, 2, (40, 40)).astype(np.float32)
     assert key(light * np.float32(gain)) == pytest.approx(key(light), abs=0.06)
+
+
+def test_shadows_beside_bright_parts_are_lifted_and_nights_stay() -> None:
+    backlit = np.full((40, 40, 3), 0.08, np.float32)
+    backlit[:16] = 0.9
+    lifted = lift(backlit)
+    assert 1.2 < lifted[30, 0, 0] / 0.08 <= 1 + MAX_LIFT and abs(lifted[0, 0, 0] - 0.9) < 0.07
+    night = np.full((40, 40, 3), 0.08, np.float32)
+    night[:1] = 0.9
+    assert lift(night) == pytest.approx(night)
+    assert lift(np.zeros_like(night)).max() == 0 and lift(np.ones_like(night)).min() == 1
 
 
 def test_what_is_darker_than_its_key_asks_for_is_brightened() -> None:
