@@ -75,9 +75,8 @@ releases: $(VENV)/ready
 	for seed in $(SHOTS); do $(PHOTOGRAPH) --seed $$seed --out runs/phones-$$seed || exit 1; done
 	$(PHOTOGRAPH) --seed 8 --unchanged-every 2 --out runs/phones-8
 	$(TRAIN) --packed $(SHOTS:%=runs/phones-%) --packed-share 1 --preset scores --batch 24 --lr 2e-3 --steps 18000 --validate-every 2000 --out runs/pocket-clean-first
-	$(TRAIN) --init runs/pocket-clean-first --packed $(MOSTLY_GOOD) --packed-share 1 --preset scores --batch 24 --lr 8e-4 --steps 4500 --validate-every 1500 --out runs/pocket-clean
+	$(TRAIN) --init runs/pocket-clean-first --packed $(MOSTLY_GOOD) --packed-share 1 --preset scores --batch 24 --lr 1e-3 --steps 10500 --validate-every 1500 --out runs/pocket-clean
 	$(EIGHT_BITS) --checkpoint runs/pocket-clean --packed runs/phones-0 runs/phones-1 --out runs/8-bit/pocket-clean
-	$(RUN) training/evaluate.py runs/8-bit/pocket-clean --split held-out --out $(RESULTS)/releases
 	$(RUN) training/quality/unknown_cameras.py runs/8-bit/pocket-clean --photos $(JUDGING_PHOTOS) --variants 1 --out $(RESULTS)/releases
 	$(RUN) training/quality/looks.py runs/8-bit/pocket-iphone runs/pocket-patches-alone --photos $(addprefix $(PHONE_PHOTOS)/,$(HELD_OUT)) $(POCKET_DATA)/photos/phone_fullres --beside runs/published/dped-iphone.safetensors --teachers $(TEACHER) --out runs/looks/held-out
 	$(RUN) training/quality/looks.py runs/8-bit/pocket-iphone runs/8-bit/pocket-clean --photos $(POCKET_DATA)/photos/validation --beside runs/published/dped-iphone.safetensors --out runs/looks/modern --crops 0

@@ -68,7 +68,7 @@ RELEASES = {
             "dark places of a backlit scene alone: tone is the same everywhere in a photo",
             "detail that the phone did not see: it sharpens and cleans, it invents nothing",
         ),
-        tables=("quality.md", "unknown-cameras.md", "looks-modern.md"),
+        tables=("../judged-199/quality.md", "unknown-cameras.md", "looks-modern.md"),
     ),
 }
 

@@ -20,6 +20,7 @@ from benchmarks.vectors.artifacts import artifact_vectors, manifest_vectors
 from benchmarks.vectors.reports import canonical_json_vectors, metrics_vectors, percentiles_vectors
 from benchmarks.vectors.values import Case, bits, facts, image, pixel_bytes
 from conversion.artifact import TensorSpec
+from conversion.contract.preview import ColourTransform
 from conversion.runtimes import to_layout
 from training.commandline import run
 from training.enhancer import Array, blend, enhance_photo, from_planes, thumbnail_planes, to_planes
@@ -54,6 +55,7 @@ def all_vectors() -> dict[str, str]:
         "stitching": _stitching(),
         "rounding": _rounding(),
         "blending": _blending(),
+        "preview": _preview(),
         "packing": _packing(),
         "orientation": _orientation(),
         "metrics": metrics_vectors(),
@@ -211,6 +213,35 @@ def _blending() -> Iterator[Case]:
                 "before": level, "enhanced": bits(output), "strength": bits(strength),
                 "blended": bits(mixed[0]), "uint8": int(to_uint8(mixed)[0]),
             }  # fmt: skip
+
+
+def _preview() -> Iterator[Case]:
+    """Transforms near the identity and far from it, on greys, primaries and colours; then one on its way to another."""
+    random = np.random.default_rng(20)
+    pixels = np.array([[0, 0, 0], [1, 1, 1], [1, 0, 0], [0.25, 0.5, 0.75], [0.02, 0.9, 0.4]], np.float32)
+    shown = _drawn_transform(random, 0.02)
+    for spread, elapsed_s in ((0.1, 0.0), (0.3, 0.033), (0.6, 0.4), (1.2, 3.0)):
+        seen = _drawn_transform(random, spread)
+        smoothed = shown.towards(seen, elapsed_s)
+        yield {
+            "shown": _listed_transform(shown), "seen": _listed_transform(seen), "elapsed_s": elapsed_s,
+            "smoothed": _listed_transform(smoothed),
+            "pixels": pixels.tolist(), "preview": [[round(float(v), 7) for v in row] for row in smoothed(pixels)],
+        }  # fmt: skip
+        shown = smoothed
+
+
+def _drawn_transform(random: np.random.Generator, spread: float) -> ColourTransform:
+    def draw(*shape: int) -> Array:
+        return np.asarray(spread * random.standard_normal(shape), np.float32)
+
+    half, eighth = np.float32(0.5), np.float32(0.125)
+    return ColourTransform(np.eye(3, dtype=np.float32) + draw(3, 3), half * draw(3, 3), eighth * draw(3))
+
+
+def _listed_transform(transform: ColourTransform) -> list[float]:
+    parts = (transform.linear, transform.square, transform.offset)
+    return [round(float(value), 7) for part in parts for value in part.reshape(-1)]
 
 
 def _packing() -> Iterator[Case]:
