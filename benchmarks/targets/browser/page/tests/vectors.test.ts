@@ -7,6 +7,7 @@ import { test } from "node:test";
 import { ArtifactError, digest, parseManifest, verifyFiles } from "../src/manifest.ts";
 import { percentile } from "../src/percentile.ts";
 import { keep, pack, readTile, unpack, type Pixels } from "../src/pixels.ts";
+import { preview, towards, transformOf } from "../src/preview.ts";
 import { LEVELS, ThumbnailSums, TilingError, blend, plan, toUint8, type Tiling } from "../src/tiling.ts";
 
 type Case = any;
@@ -131,6 +132,24 @@ test("rounding and strength", () => {
     assert.equal(hexOf(blended), given.blended);
     assert.equal(toUint8(blended), given.uint8);
   }
+});
+
+test("the preview of a condition, on its way to the next one", () => {
+  const near = (values: ArrayLike<number>, expected: number[]): void => {
+    assert.equal(values.length, expected.length);
+    expected.forEach((value, index) => assert.ok(Math.abs(values[index] - value) <= 2e-5, `${values[index]}, ${value}`));
+  };
+  for (const given of cases("preview")) {
+    const [shown, seen] = [given.shown, given.seen].map((numbers: number[]) => Float32Array.from(numbers));
+    const smoothed = towards(shown, seen, given.elapsed_s);
+    near(smoothed, given.smoothed);
+    given.pixels.forEach((pixel: number[], index: number) => near(preview(smoothed, pixel), given.preview[index]));
+  }
+  const matrix = Float32Array.from({ length: 72 }, (_, index) => index);
+  near(transformOf(matrix, Float32Array.from([1, 2, 3, 4, 5, 6])), [
+    0, 1, 2, 6, 7, 8, 12, 13, 14, 36, 37, 38, 42, 43, 44, 48, 49, 50, 1, 2, 3,
+  ]);
+  assert.throws(() => transformOf(matrix, Float32Array.of(1)), /condition of Pocket/);
 });
 
 test("pixels to tensors and back", () => {
