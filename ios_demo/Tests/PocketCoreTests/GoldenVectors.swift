@@ -25,6 +25,15 @@ enum GoldenVectors {
         try cases("artifacts")[0].object("files").mapValues(bytes)
     }
 
+    /// Of a number with or without a fraction.
+    static func float(_ json: Json) throws -> Float {
+        switch json {
+        case .integer(let integer): return Float(integer)
+        case .number(let number): return Float(number)
+        default: throw VectorError.noField("a number")
+        }
+    }
+
     /// Of hexadecimal text.
     static func bytes(_ json: Json) throws -> [UInt8] {
         guard case .text(let text) = json else { throw VectorError.noField("hexadecimal text") }

@@ -82,6 +82,31 @@ final class PixelVectorTests: XCTestCase {
         }
     }
 
+    func testPreview() throws {
+        func transform(_ json: [Json]) throws -> ColourTransform {
+            try XCTUnwrap(ColourTransform(numbers: json.map(GoldenVectors.float)))
+        }
+        for vector in try GoldenVectors.cases("preview") {
+            let smoothed = try transform(vector.list("shown"))
+                .towards(transform(vector.list("seen")), elapsed: vector.number("elapsed_s"))
+            for (made, wanted) in zip(smoothed.numbers, try transform(vector.list("smoothed")).numbers) {
+                XCTAssertEqual(made, wanted, accuracy: 2e-5)
+            }
+            for (pixel, wanted) in zip(try vector.list("pixels"), try vector.list("preview")) {
+                guard case .list(let pixel) = pixel, case .list(let wanted) = wanted else { return XCTFail("no pixel") }
+                let made = smoothed.preview(SIMD3(try pixel.map(GoldenVectors.float)))
+                for (colour, value) in try wanted.map(GoldenVectors.float).enumerated() {
+                    XCTAssertEqual(made[colour], value, accuracy: 2e-5)
+                }
+            }
+        }
+        let blocks = ColourTransform(matrix: (0..<72).map(Float.init), offset: [1, 2, 3, 4, 5, 6])
+        let wanted: [Float] = [0, 1, 2, 6, 7, 8, 12, 13, 14, 36, 37, 38, 42, 43, 44, 48, 49, 50, 1, 2, 3]
+        XCTAssertEqual(blocks?.numbers, wanted)
+        XCTAssertNil(ColourTransform(matrix: [], offset: [1]))
+        XCTAssertNil(ColourTransform(numbers: []))
+    }
+
     func testPacking() throws {
         for vector in try GoldenVectors.cases("packing") {
             let order = try XCTUnwrap(PixelLayout.Order(rawValue: try vector.text("order")))

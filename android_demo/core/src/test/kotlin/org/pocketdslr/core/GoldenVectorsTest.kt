@@ -63,6 +63,27 @@ class GoldenVectorsTest {
     }
 
     @TestFactory
+    fun preview() = vectors("preview") { case ->
+        fun numbers(name: String) = case.list(name).map { (it as Number).toFloat() }.toFloatArray()
+        val smoothed = ColourTransform(numbers("shown"))
+            .towards(ColourTransform(numbers("seen")), (case.any("elapsed_s") as Number).toDouble())
+        assertArrayEquals(numbers("smoothed"), smoothed.numbers, 2e-5f)
+        for ((pixel, expected) in case.list("pixels").zip(case.list("preview"))) {
+            val (values, wanted) = listOf(pixel, expected).map { row ->
+                (row as List<*>).map { (it as Number).toFloat() }.toFloatArray()
+            }
+            smoothed.apply(values)
+            assertArrayEquals(wanted, values, 2e-5f)
+        }
+        val blocks = ColourTransform.of(FloatArray(72) { it.toFloat() }, FloatArray(6) { it + 1f })
+        assertEquals(
+            listOf(0, 1, 2, 6, 7, 8, 12, 13, 14, 36, 37, 38, 42, 43, 44, 48, 49, 50, 1, 2, 3),
+            blocks.numbers.map(Float::toInt),
+        )
+        assertThrows(IllegalArgumentException::class.java) { ColourTransform.of(FloatArray(72), FloatArray(1)) }
+    }
+
+    @TestFactory
     fun packing() = vectors("packing") { case ->
         val (height, width, rowBytes) = listOf("height", "width", "row_bytes").map(case::int)
         val order = ByteOrder.valueOf(case.text("order"))
