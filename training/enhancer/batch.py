@@ -38,7 +38,7 @@ class EnhanceSettings:
     quality: int | None = None
 
     def digest(self, enhancer: Enhancer) -> str:
-        text = json.dumps([enhancer.checkpoint.sha256, asdict(self)])
+        text = json.dumps([enhancer.model.sha256, asdict(self)])
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import struct
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -24,8 +25,15 @@ Samples = npt.NDArray[Any]
 UNCOMPRESSED, RGB, UNASSOCIATED_ALPHA = 1, 2, 2  # values of tags, TIFF 6.0
 
 
+class RowsEnded(Exception):
+    """No more rows of a raster will come: who was to write them has failed or was stopped."""
+
+
 class Raster:
-    """[height, width, 3 or 4] of uint8 or uint16, row by row without padding."""
+    """[height, width, 3 or 4] of uint8 or uint16, row by row without padding.
+
+    One thread may read its file from the top while another one still writes: `rows_written` says how far it may go.
+    """
 
     def __init__(self, path: Path, shape: tuple[int, int, int], dtype: npt.DTypeLike):
         self.path = path
@@ -34,6 +42,7 @@ class Raster:
         self._header = _header(*shape, self.dtype)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         os.pwrite(self._file, self._header, 0)
+        self._change, self._rows_ready, self.ended = threading.Condition(), 0, False
 
     def __enter__(self) -> Raster:
         return self
@@ -65,6 +74,39 @@ class Raster:
         for y, row in [(y0, part)] if wide else enumerate(part, y0):
             if os.pwrite(self._file, row.reshape(-1).view(np.uint8).data, self._offset(y, x0)) != row.nbytes:
                 raise OSError(28, "No space left on device", str(self.path))
+
+    def rows_written(self, rows: int) -> None:
+        """So many rows from the top are there."""
+        with self._change:
+            self._rows_ready = rows
+            self._change.notify_all()
+
+    def end(self) -> None:
+        """No more rows will come: who waits for them gets RowsEnded."""
+        with self._change:
+            self.ended = True
+            self._change.notify_all()
+
+    @property
+    def file_bytes(self) -> int:
+        """Of the whole file, also while its rows are yet to come."""
+        return self._offset(self.shape[0], 0)
+
+    def read_file(self, start: int, size: int) -> bytes:
+        """Bytes of the file, at most `size`, as soon as their rows are written.
+
+        Raises:
+            RowsEnded: they will not be.
+        """
+        if start < len(self._header):
+            return self._header[start : start + size]
+        size = max(0, min(size, self.file_bytes - start))
+        rows = -(-(start + size - len(self._header)) // (self._offset(1, 0) - self._offset(0, 0)))
+        with self._change:
+            self._change.wait_for(lambda: self.ended or self._rows_ready >= rows)
+            if self.ended:
+                raise RowsEnded
+        return os.pread(self._file, size, start)
 
     def strips(self) -> Iterator[Samples]:
         """The rows from the top, STRIP_ROWS at a time."""

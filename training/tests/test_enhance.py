@@ -20,7 +20,7 @@ from training import enhance, generators
 from training.album.record import RECORD
 from training.checkpoint import Checkpoint
 from training.data.embedded_sample import SAMPLE
-from training.enhancer import Enhancer, enhancer, full_size, torch_engine
+from training.enhancer import Enhancer, float_model, torch_engine
 from training.enhancer.full_size import enhance_file
 from training.photos import Photo, read_photo, read_pixels, write_photo
 
@@ -98,8 +98,7 @@ def test_bad_input_gets_one_sentence(
 
 @pytest.fixture
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (enhancer, full_size, torch_engine):
-        monkeypatch.setattr(module, "TILE_PX", 64)
+    monkeypatch.setattr(torch_engine, "TILE_PX", 64)
 
 
 def alive_dped() -> Checkpoint:
@@ -117,8 +116,7 @@ def alive_dped() -> Checkpoint:
 def test_files_are_enhanced_bit_for_bit_as_arrays(
     checkpoint: Path, tmp_path: Path, name: str, bits: int, size: tuple[int, int]
 ) -> None:
-    model = Enhancer(alive_dped() if name == "dped" else Checkpoint.load(checkpoint))
-    model.threads = 2
+    model = Enhancer(float_model(alive_dped() if name == "dped" else Checkpoint.load(checkpoint)))
     values = np.random.default_rng(0).random((*size, 4)).astype(np.float32)
     write_photo(tmp_path / "a.png", Photo(values[..., :3], alpha=values[..., 3], bits=bits))
     photo = read_photo(tmp_path / "a.png")
@@ -161,7 +159,7 @@ def test_heic_becomes_jpeg(checkpoint: Path, album: Path, tmp_path: Path, capsys
 def test_dped_takes_exact_statistics_or_those_of_the_thumbnail(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    model = Enhancer(alive_dped())
+    model = Enhancer(float_model(alive_dped()))
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (100, 140, 3), np.uint8)).save(tmp_path / "a.png")
     progress: dict[str, list[tuple[int, int]]] = {"exact": [], "thumbnail": []}
     results = {}
