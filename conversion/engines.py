@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from conversion.artifact import MANIFEST, Artifact, ArtifactError, EntryPoint, ModelFile
@@ -74,8 +75,9 @@ class _EnginePerThread:
         self._own = threading.local()
 
     def prepare(self) -> None:
-        """Open what enhances tiles, in this thread."""
-        self._engine("enhance")
+        """Open what enhances tiles, in this thread. What prevents it is said when a tile comes."""
+        with suppress(ArtifactError):
+            self._engine("enhance")
 
     def analyze(self, thumbnail: Array) -> tuple[Array, ...]:
         return self._engine("analyze").analyze(thumbnail)

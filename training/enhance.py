@@ -45,11 +45,13 @@ def parse() -> argparse.ArgumentParser:
 def enhance(args: argparse.Namespace) -> Path:
     from training.enhancer import Enhancer
     from training.enhancer.batch import EnhanceSettings, enhance_photos, find_outputs
+    from training.memory import keep_freed_memory
 
     if args.accelerator != "cpu":
         from training.enhancer.torch_engine import check_accelerator
 
         check_accelerator(args.accelerator)
+    keep_freed_memory()
     outputs = find_outputs(args.photos, args.out)
     enhancer = Enhancer.load(args.checkpoint, args.accelerator)
     log.info("%s; licence of the weights: %s", args.checkpoint, enhancer.model.licence)

@@ -41,6 +41,11 @@ class Enhancer:
         """The threads that enhance tiles, of one photo or of several."""
         return ThreadPoolExecutor(self.model.threads, "tiles", initializer=self.model.prepare)
 
+    def warm_up(self) -> None:
+        """Begin to open the engine in the threads, beside what the caller does next."""
+        for _ in range(self.model.threads):
+            self.workers.submit(lambda: None)
+
     def __call__(
         self,
         photo: npt.NDArray[Any] | Image.Image,

@@ -7,9 +7,10 @@ done. Several photos may be under way at a time, by threads of the caller; their
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from training.enhancer.bands import Bands
 from training.enhancer.enhancer import Enhancer, blend, check_strength
 from training.enhancer.jpeg_quality import quality_for
 from training.enhancer.tiles import Array, enhance_tiles
@@ -29,6 +31,8 @@ from training.photos.raster import Raster, Samples
 from training.tiling import ThumbnailSums, Tile
 
 ConditionFrom = Literal["exact", "thumbnail"]
+HEARING_S = 0.1  # how long the end of encoding is waited for until the caller is asked whether to stop
+_one_decodes = threading.Lock()  # as libvips has one buffer for what it says of all photos
 log = logging.getLogger(__name__)
 
 
@@ -94,11 +98,17 @@ def enhance_file(
             say(pixels, height * width)
 
         given = _exact_condition(enhancer, photo.raster, done) if norms else enhancer.analyze(photo.small)
-        read, keep = _reader(enhancer, photo.raster), _keeper(photo.raster, result, strength)
-        progress_of_rows = _rows_of(tiles, result, done)
-        enhance_tiles(tiles, read, keep, enhancer.model.engine, given, progress_of_rows, enhancer.workers)
-        while not _ended(encoding):
-            say(0, height * width)
+        bands = Bands(tiles, photo.raster, result)
+
+        def finished(pixels: int) -> None:
+            bands.finish()
+            done(pixels)
+
+        read, keep = _reader(enhancer, bands), _keeper(bands, strength)
+        enhance_tiles(tiles, read, keep, enhancer.model.engine, given, finished, enhancer.workers)
+        while not wait([encoding], HEARING_S).done:
+            done(0)
+        encoding.result()
     return photo.notes
 
 
@@ -117,7 +127,8 @@ def _decoded(source: Path, path: Path, thumbnail_px: int, say: Callable[[int, in
         raster = opened.to_raster(path, look)
         return Decoded(raster, upright(sums.thumbnail(), opened.orientation), opened.exif, opened.notes)
 
-    return decode(source, draw)
+    with _one_decodes:
+        return decode(source, draw)
 
 
 def _result(path: Path, target: Path, photo: Raster) -> Raster:
@@ -138,48 +149,21 @@ def _encoding(target: Path, result: Raster, exif: bytes, quality: int) -> Iterat
             raise
 
 
-def _ended(encoding: Future[None]) -> bool:
-    """Waits a moment. Raises what encoding has raised."""
-    try:
-        encoding.result(timeout=0.1)
-    except TimeoutError:
-        if encoding.done():
-            raise
-        return False
-    return True
+def _reader(enhancer: Enhancer, bands: Bands) -> Callable[[Tile], Array]:
+    return lambda tile: from_samples(bands.tile(tile, enhancer.repeats_edge)[..., :3])
 
 
-def _reader(enhancer: Enhancer, photo: Raster) -> Callable[[Tile], Array]:
-    return lambda tile: from_samples(photo.read_tile(tile, enhancer.repeats_edge)[..., :3])
-
-
-def _keeper(photo: Raster, result: Raster, strength: float) -> Callable[[Tile, Array], None]:
+def _keeper(bands: Bands, strength: float) -> Callable[[Tile, Array], None]:
     """Puts tiles into the result, blended with the photo, and with its alpha."""
-    channels = result.shape[2]
+    channels, dtype = bands.result.shape[2], bands.result.dtype
 
     def keep(tile: Tile, enhanced: Array) -> None:
-        if strength == 1 and channels == 3:
-            result.write(tile.y0, tile.x0, to_samples(enhanced, result.dtype))
-            return
-        samples = photo.read(tile.y0, tile.y1, tile.x0, tile.x1)
+        samples = bands.kept(tile)
         blended = enhanced if strength == 1 else blend(from_samples(samples[..., :3]), enhanced, strength)
-        colour = to_samples(blended, result.dtype)
-        result.write(tile.y0, tile.x0, np.concatenate([colour, samples[..., 3:channels]], axis=2))
+        colour = to_samples(blended, dtype)
+        bands.put(tile, colour if channels == 3 else np.concatenate([colour, samples[..., 3:]], axis=2))
 
     return keep
-
-
-def _rows_of(tiles: list[Tile], result: Raster, done: Callable[[int], None]) -> Callable[[int], None]:
-    """Progress of tiles in their order that also says which rows of the result are written."""
-    ends, width = iter(tiles), result.shape[1]
-
-    def progress(pixels: int) -> None:
-        tile = next(ends)
-        if tile.x1 == width:
-            result.rows_written(tile.y1)
-        done(pixels)
-
-    return progress
 
 
 def _exact_condition(enhancer: Enhancer, photo: Raster, done: Callable[[int], None]) -> tuple[Array, ...]:

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import TiffImagePlugin as tiff
 
-from training.tiling import STRIP_ROWS, Tile, extend_edge
+from training.tiling import STRIP_ROWS
 
 Samples = npt.NDArray[Any]
 UNCOMPRESSED, RGB, UNASSOCIATED_ALPHA = 1, 2, 2  # values of tags, TIFF 6.0
@@ -113,13 +113,6 @@ class Raster:
         height, width, _ = self.shape
         for y in range(0, height, STRIP_ROWS):
             yield self.read(y, min(y + STRIP_ROWS, height), 0, width)
-
-    def read_tile(self, tile: Tile, repeat_edge: bool) -> Samples:
-        """[size, size, channels] of a tile as `tiling.read_tile` gives it, or only what lies inside the photo."""
-        height, width, _ = self.shape
-        rows, columns = tile.inside(height, width)
-        inside = self.read(rows.start, rows.stop, columns.start, columns.stop)
-        return extend_edge(inside, tile.beyond(height, width)) if repeat_edge else inside
 
 
 def _header(height: int, width: int, channels: int, dtype: np.dtype[Any]) -> bytes:

@@ -6,6 +6,7 @@ import logging
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from training import enhance, generators
 from training.album.record import RECORD
 from training.checkpoint import Checkpoint
 from training.data.embedded_sample import SAMPLE
-from training.enhancer import Enhancer, float_model, torch_engine
+from training.enhancer import Enhancer, TorchEngine, float_model, torch_engine
 from training.enhancer.full_size import enhance_file
 from training.photos import Photo, read_photo, read_pixels, write_photo
 
@@ -176,6 +177,27 @@ def test_dped_takes_exact_statistics_or_those_of_the_thumbnail(
         assert sum(pixels for pixels, _ in progress[condition]) == passes * 100 * 140
     assert "8 passes" in caplog.text and "TMAC" in caplog.text and caplog.text.count("passes") == 1
     assert (results["exact"] != results["thumbnail"]).any()
+
+
+def test_the_next_photo_is_decoded_while_tiles_of_this_one_are_enhanced(
+    checkpoint: Path, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_analyzed, analyzed = threading.Event(), []
+    analyze, enhance_tile = TorchEngine.analyze, TorchEngine.enhance
+
+    def counted(engine: TorchEngine, thumbnail: Any) -> Any:
+        analyzed.append(thumbnail)
+        if len(analyzed) == 2:
+            two_analyzed.set()
+        return analyze(engine, thumbnail)
+
+    def patient(engine: TorchEngine, *given: Any) -> Any:
+        assert two_analyzed.wait(30), "the second photo waits for the first one's tiles"
+        return enhance_tile(engine, *given)
+
+    monkeypatch.setattr(TorchEngine, "analyze", counted)
+    monkeypatch.setattr(TorchEngine, "enhance", patient)
+    assert enhance.main([str(album), "--checkpoint", str(checkpoint), "--out", str(tmp_path / "out")]) == 0
 
 
 # --- stopped, and large -----------------------------------------------------------------------------------------
