@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 NEEDED_DISK_GB := 12
 
-.PHONY: setup demo test slow-rest slow-benchmarks lint results releases release experiment alignment scale artifacts emulator emulator-reports android ios robustness soak fuzz clean pins verify-pins audit
+.PHONY: setup demo test slow-rest slow-benchmarks lint results releases embedded release experiment alignment scale artifacts emulator emulator-reports android ios robustness soak fuzz clean pins verify-pins audit
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/ready
@@ -82,9 +82,15 @@ releases: $(VENV)/ready
 	$(RUN) training/quality/looks.py runs/8-bit/pocket-iphone runs/8-bit/pocket-clean --photos $(POCKET_DATA)/photos/validation --beside runs/published/dped-iphone.safetensors --out runs/looks/modern --crops 0
 	for end in json md; do cp runs/folds/folds.$$end $(RESULTS)/releases/ || exit 1; for set in held-out modern; do cp runs/looks/$$set/looks.$$end $(RESULTS)/releases/looks-$$set.$$end || exit 1; done; done
 	for name in pocket-iphone pocket-clean; do $(RUN) training/release.py $$name runs/8-bit/$$name || exit 1; done
+	$(MAKE) --no-print-directory embedded
 	$(RUN) benchmarks/studies/peers/cost.py
 	$(RUN) benchmarks/studies/thumbnail_statistics.py $(POCKET_DATA)/photos/phone_fullres
 	$(RUN) benchmarks/page/readme.py
+
+# The artifact by which the package runs pocket-clean without PyTorch, in conversion/releases/: after new weights.
+embedded: $(VENV)/ready
+	$(RUN) conversion/to_tflite.py --checkpoint pocket-clean --precision fp32 --out runs/embedded
+	$(RUN) conversion/embed.py runs/embedded/pocket-clean-tflite-fp32
 
 # What is given out, in dist/: the package without research weights, pocket-clean in three formats, and SHA256SUMS. The
 # package is made of the same bytes each time; an artifact's manifest says how long its conversion took, so it is not.

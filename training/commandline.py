@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
 from training import threads
+from training.extras import how_to_install
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -73,6 +74,8 @@ def run(parser: argparse.ArgumentParser, body: Callable[[argparse.Namespace], Pa
                 return _fail(parser, f"{printable(error.filename)}: {error.strerror}; choose a path that you can write "
                                      "to and read")  # fmt: skip
             raise
+        except ModuleNotFoundError as error:
+            return _fail(parser, how_to_install(error.name or str(error)))
         except KeyboardInterrupt:
             return _fail(parser, "stopped; what was finished is kept", code=130)
         print(printable(result))

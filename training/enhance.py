@@ -45,12 +45,16 @@ def parse() -> argparse.ArgumentParser:
 def enhance(args: argparse.Namespace) -> Path:
     from training.enhancer import Enhancer
     from training.enhancer.batch import EnhanceSettings, enhance_photos, find_outputs
-    from training.enhancer.torch_engine import check_accelerator
+    from training.memory import keep_freed_memory
 
-    check_accelerator(args.accelerator)
+    if args.accelerator != "cpu":
+        from training.enhancer.torch_engine import check_accelerator
+
+        check_accelerator(args.accelerator)
+    keep_freed_memory()
     outputs = find_outputs(args.photos, args.out)
     enhancer = Enhancer.load(args.checkpoint, args.accelerator)
-    log.info("%s; licence of the weights: %s", args.checkpoint, enhancer.checkpoint.licence)
+    log.info("%s; licence of the weights: %s", args.checkpoint, enhancer.model.licence)
     settings = EnhanceSettings(args.strength, args.condition, args.quality)
     enhance_photos(enhancer, outputs, settings, args.overwrite)
     return outputs[0].target if len(outputs) == 1 else args.out
