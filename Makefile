@@ -80,6 +80,8 @@ releases: $(VENV)/ready
 	$(RUN) training/quality/unknown_cameras.py runs/8-bit/pocket-clean --photos $(JUDGING_PHOTOS) --variants 1 --out $(RESULTS)/releases
 	$(RUN) training/quality/looks.py runs/8-bit/pocket-iphone runs/pocket-patches-alone --photos $(addprefix $(PHONE_PHOTOS)/,$(HELD_OUT)) $(POCKET_DATA)/photos/phone_fullres --beside runs/published/dped-iphone.safetensors --teachers $(TEACHER) --out runs/looks/held-out
 	$(RUN) training/quality/looks.py runs/8-bit/pocket-iphone runs/8-bit/pocket-clean --photos $(POCKET_DATA)/photos/validation --beside runs/published/dped-iphone.safetensors --out runs/looks/modern --crops 0
+	$(RUN) training/quality/looks.py runs/8-bit/pocket-clean --photos $(POCKET_DATA)/photos/phone_fullres/Apple_iPhone_4S.jpg --crops 0 --out runs/looks/picture
+	cp runs/looks/picture/sheets/Apple_iPhone_4S.jpg $(RESULTS)/releases/before-after.jpg
 	for end in json md; do cp runs/folds/folds.$$end $(RESULTS)/releases/ || exit 1; for set in held-out modern; do cp runs/looks/$$set/looks.$$end $(RESULTS)/releases/looks-$$set.$$end || exit 1; done; done
 	for name in pocket-iphone pocket-clean; do $(RUN) training/release.py $$name runs/8-bit/$$name || exit 1; done
 	$(MAKE) --no-print-directory embedded

@@ -94,6 +94,9 @@ def judge(args: argparse.Namespace) -> Path:
     models = [Model(UNTOUCHED, from_samples)]
     models += [Model(name, lambda pixels, peer=peer: peer(from_samples(pixels))) for name, peer in PEERS.items()]  # type: ignore[misc]
     models += [load_model(name) for name in args.checkpoints]
+    names = [model.name for model in models]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UserError(f"two models are called {twice}; give each once, and a copy another name")
     random = np.random.default_rng([args.seed, 5])
     for original in tqdm(photos.values(), desc="photos", unit="photo", mininterval=1, disable=None):
         shots = [photograph(original, draw(int(random.integers(2**31)), OTHER_PHONES)) for _ in range(args.variants)]
