@@ -116,6 +116,7 @@ FREE_PHOTOS := $(POCKET_DATA)/photos/train/camera_1024
 alignment: $(VENV)/ready
 	$(RUN) benchmarks/studies/alignment.py $(FREE_PHOTOS) --real $(addprefix $(POCKET_DATA)/align/,dslr_facade iphone_hdr_2048 leuven) --jobs 2
 scale: $(VENV)/ready
+	$(RUN) benchmarks/studies/file_speed.py
 	$(RUN) benchmarks/studies/training_speed.py
 	$(RUN) benchmarks/studies/alignment_throughput.py $(POCKET_DATA)/photos/phone_fullres/*
 	$(RUN) benchmarks/studies/reading.py --pairs $(DPED)

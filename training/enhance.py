@@ -1,6 +1,7 @@
 """python training/enhance.py PHOTO_OR_FOLDER... [--out FOLDER_OR_FILE]
 
-Enhances photos of any size with the float generator, in tiles and bounded memory. EXIF is kept, colours become sRGB.
+Enhances photos of any size, in tiles and bounded memory: a release by its TFLite artifact, which needs no PyTorch, any
+other checkpoint by the float generator. EXIF is kept, colours become sRGB.
 A photo is never replaced. Results that are there already, of the same photo with the same settings, are passed over;
 `--overwrite` makes them again. A photo that cannot be read stops no other.
 """
@@ -21,7 +22,8 @@ def parse() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("photos", nargs="+", type=Path, metavar="PHOTO_OR_FOLDER")
-    add("--checkpoint", default=default_release(), help="path or released name (default: %(default)s)")
+    add("--checkpoint", default=default_release(), metavar="NAME_OR_PATH",
+        help="a released name, a checkpoint's path or an artifact's folder (default: %(default)s)")  # fmt: skip
     add("--strength", type=real(0, 1), default=1.0,
         help="0 leaves the photo as it is, 1 is the full effect (default: %(default)s)")  # fmt: skip
     add(
@@ -29,7 +31,8 @@ def parse() -> argparse.ArgumentParser:
         help="for generators that normalize with statistics of the photo, such as DPED: exact ones, which takes one "
         "pass over the photo for each norm, or those of its thumbnail, as on a phone (default: %(default)s)",
     )  # fmt: skip
-    add("--accelerator", choices=("cpu", "cuda"), default="cpu", help="to compute on (default: %(default)s)")
+    add("--accelerator", choices=("cpu", "cuda"), default="cpu", help="to compute on; cuda takes the "
+        "float generator (default: %(default)s)")  # fmt: skip
     add("--quality", type=whole(1, 100), metavar="Q",
         help="of JPEG results, 1 to 100 (default: about the photo's own, from 85 to 95)")  # fmt: skip
     add(
