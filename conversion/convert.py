@@ -43,7 +43,7 @@ from training.checkpoint import Checkpoint
 from training.commandline import Progress, UserError, is_verbose
 from training.files import locked, workspace, write_text
 from training.photos import from_samples
-from training.quiet import third_party_output_to
+from training.process.quiet import third_party_output_to
 
 CALIBRATED = ("w8a8", "pal6", "pal4")  # precisions whose ranges or biases are found on photos
 log = logging.getLogger(__name__)

@@ -22,8 +22,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
-from training import threads
-from training.extras import how_to_install
+from training.process import threads
+from training.process.extras import how_to_install
 
 if TYPE_CHECKING:
     from tqdm import tqdm

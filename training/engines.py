@@ -6,7 +6,7 @@ from pathlib import Path
 
 from training.commandline import UserError
 from training.enhancer.photo_model import PhotoModel
-from training.extras import how_to_install
+from training.process.extras import how_to_install
 from training.weights import release_file
 
 
