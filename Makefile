@@ -89,10 +89,15 @@ releases: $(VENV)/ready
 	$(RUN) benchmarks/studies/thumbnail_statistics.py $(POCKET_DATA)/photos/phone_fullres
 	$(RUN) benchmarks/page/readme.py
 
-# The artifact by which the package runs pocket-clean without PyTorch, in conversion/releases/: after new weights.
+# After new weights: the artifact by which the package runs pocket-clean without PyTorch, in conversion/releases/, and the one
+# inside the Swift package.
+SWIFT_MODELS := ios_demo/Sources/PocketApple/Models
 embedded: $(VENV)/ready
 	$(RUN) conversion/to_tflite.py --checkpoint pocket-clean --precision fp32 --out runs/embedded
 	$(RUN) conversion/embed.py runs/embedded/pocket-clean-tflite-fp32
+	$(RUN) conversion/to_coreml.py --checkpoint pocket-clean --precision fp16 --out runs/embedded
+	rm -rf $(SWIFT_MODELS)/pocket-clean-coreml-fp16
+	cp -R runs/embedded/pocket-clean-coreml-fp16 $(SWIFT_MODELS)/
 
 # What is given out, in dist/: the package without research weights, pocket-clean in three formats, and SHA256SUMS. The
 # package is made of the same bytes each time; an artifact's manifest says how long its conversion took, so it is not.
