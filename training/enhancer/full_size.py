@@ -98,14 +98,7 @@ def enhance_file(
             say(pixels, height * width)
 
         given = _exact_condition(enhancer, photo.raster, done) if norms else enhancer.analyze(photo.small)
-        bands = Bands(tiles, photo.raster, result)
-
-        def finished(pixels: int) -> None:
-            bands.finish()
-            done(pixels)
-
-        read, keep = _reader(enhancer, bands), _keeper(bands, strength)
-        enhance_tiles(tiles, read, keep, enhancer.model.engine, given, finished, enhancer.workers)
+        _enhance_bands(enhancer, Bands(tiles, photo.raster, result), tiles, given, strength, done)
         while not wait([encoding], HEARING_S).done:
             done(0)
         encoding.result()
@@ -147,6 +140,20 @@ def _encoding(target: Path, result: Raster, exif: bytes, quality: int) -> Iterat
         except BaseException:
             result.end()
             raise
+
+
+def _enhance_bands(
+    enhancer: Enhancer, bands: Bands, tiles: list[Tile], given: tuple[Array, ...], strength: float,
+    done: Callable[[int], None],
+) -> None:  # fmt: skip
+    """All tiles of a photo under the condition `given`, with their pixels as progress."""
+
+    def finished(pixels: int) -> None:
+        bands.finish()
+        done(pixels)
+
+    read, keep = _reader(enhancer, bands), _keeper(bands, strength)
+    enhance_tiles(tiles, read, keep, enhancer.model.engine, given, finished, enhancer.workers)
 
 
 def _reader(enhancer: Enhancer, bands: Bands) -> Callable[[Tile], Array]:
