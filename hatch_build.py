@@ -36,7 +36,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from {prefix}training.process.extras import how_to_install
+from {prefix}training.commandline import how_to_install
 
 
 def _main(script: str) -> int:

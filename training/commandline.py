@@ -23,7 +23,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
 from training.process import threads
-from training.process.extras import how_to_install
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -44,6 +43,10 @@ REFUSED = (
     errno.ENOENT,
     errno.ELOOP,
 )
+EXTRAS = {  # which one brings a module
+    "executorch": "executorch", "torchao": "executorch", "litert_torch": "tflite", "ai_edge_quantizer": "tflite",
+    "coremltools": "coreml",
+}  # fmt: skip
 log = logging.getLogger("pocket")
 
 
@@ -278,3 +281,14 @@ def _fail(parser: argparse.ArgumentParser, sentence: str, code: int = 1) -> int:
 def printable(path: Path | str) -> str:
     """A file name for people: control characters and undecodable bytes are replaced."""
     return "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in str(path))
+
+
+def how_to_install(module: str) -> str:
+    """A sentence without its beginning: what is not installed, and how it will be.
+
+    Args:
+        module: that could not be imported, such as "torch.nn".
+    """
+    name = module.partition(".")[0]
+    extra = EXTRAS.get(name, "train")
+    return f"needs {name}, which is not installed; pip install 'pocket-dslr[{extra}]', in a checkout -e '.[{extra}]'"

@@ -48,7 +48,7 @@ def parse() -> argparse.ArgumentParser:
 def enhance(args: argparse.Namespace) -> Path:
     from training.enhancer import Enhancer
     from training.enhancer.batch import EnhanceSettings, enhance_photos, find_outputs
-    from training.process.memory import keep_freed_memory
+    from training.enhancer.memory import keep_freed_memory
 
     if args.accelerator != "cpu":
         from training.enhancer.torch_engine import check_accelerator

@@ -98,23 +98,11 @@ def enhance_file(
             say(pixels, height * width)
 
         given = _exact_condition(enhancer, photo.raster, done) if norms else enhancer.analyze(photo.small)
-        _enhance(enhancer, tiles, Bands(tiles, photo.raster, result), given, strength, done)
+        _enhance_bands(enhancer, Bands(tiles, photo.raster, result), tiles, given, strength, done)
         while not wait([encoding], HEARING_S).done:
             done(0)
         encoding.result()
     return photo.notes
-
-
-def _enhance(
-    enhancer: Enhancer, tiles: list[Tile], bands: Bands, condition: tuple[Array, ...], strength: float,
-    done: Callable[[int], None],
-) -> None:  # fmt: skip
-    def finished(pixels: int) -> None:
-        bands.finish()
-        done(pixels)
-
-    read, keep = _reader(enhancer, bands), _keeper(bands, strength)
-    enhance_tiles(tiles, read, keep, enhancer.model.engine, condition, finished, enhancer.workers)
 
 
 def _decoded(source: Path, path: Path, thumbnail_px: int, say: Callable[[int, int], object]) -> Decoded:
@@ -152,6 +140,20 @@ def _encoding(target: Path, result: Raster, exif: bytes, quality: int) -> Iterat
         except BaseException:
             result.end()
             raise
+
+
+def _enhance_bands(
+    enhancer: Enhancer, bands: Bands, tiles: list[Tile], given: tuple[Array, ...], strength: float,
+    done: Callable[[int], None],
+) -> None:  # fmt: skip
+    """All tiles of a photo under the condition `given`, with their pixels as progress."""
+
+    def finished(pixels: int) -> None:
+        bands.finish()
+        done(pixels)
+
+    read, keep = _reader(enhancer, bands), _keeper(bands, strength)
+    enhance_tiles(tiles, read, keep, enhancer.model.engine, given, finished, enhancer.workers)
 
 
 def _reader(enhancer: Enhancer, bands: Bands) -> Callable[[Tile], Array]:

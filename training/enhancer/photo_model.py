@@ -1,7 +1,7 @@
 """A network that is ready for photos, whatever runs it, and where such are found (no torch here).
 
-Engines register themselves: in `training` and each folder beside it, a file `engines.py` may say what it opens. So
-`training` imports nothing of the folders above it, in a checkout as well as installed.
+Engines register themselves: in each folder beside `training`, a file `engines.py` may say what it opens, as the one
+here does. So `training` imports nothing of the folders above it, in a checkout as well as installed.
 """
 
 from __future__ import annotations
@@ -56,13 +56,12 @@ def open_model(name_or_path: str | Path, device: str = "cpu") -> PhotoModel:
     Raises:
         UserError: none of them, or one that is broken or needs what is not installed.
     """
-    folders = Path(__file__).parents[2]
+    folders, file = Path(__file__).parents[2], f"{REGISTRATION}.py"
     prefix = __name__.removesuffix("training.enhancer.photo_model")  # "pocket_dslr." where it is installed
-    paths = sorted(folders.glob(f"*/{REGISTRATION}.py"), key=lambda path: path.parent.name == "training")
-    for path in paths:  # checkpoints last: an artifact of the same name is faster
-        model: PhotoModel | None
-        if model := importlib.import_module(f"{prefix}{path.parent.name}.{REGISTRATION}").open_model(
-            name_or_path, device
-        ):
+    # Checkpoints last: an artifact of the same name is faster.
+    for path in (*sorted(folders.glob(f"*/{file}")), Path(__file__).with_name(file)):
+        module = importlib.import_module(prefix + ".".join(path.relative_to(folders).with_suffix("").parts))
+        model: PhotoModel | None = module.open_model(name_or_path, device)
+        if model:
             return model
     raise UserError(f"{name_or_path}: nothing that enhances photos; give a release, a checkpoint or an artifact")

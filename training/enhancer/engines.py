@@ -1,12 +1,11 @@
-"""Checkpoints as models for photos: `Enhancer.load` finds this file and takes what it opens, the float generator."""
+"""Checkpoints as models for photos, by the float generator."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from training.commandline import UserError
+from training.commandline import UserError, how_to_install
 from training.enhancer.photo_model import PhotoModel
-from training.process.extras import how_to_install
 from training.weights import release_file
 
 
