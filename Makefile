@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 NEEDED_DISK_GB := 12
 
-.PHONY: setup demo test slow-rest slow-benchmarks lint results releases release experiment alignment scale artifacts emulator emulator-reports android ios robustness soak fuzz clean pins verify-pins audit
+.PHONY: setup demo test slow-rest slow-benchmarks lint results releases embedded release experiment alignment scale artifacts emulator emulator-reports android ios robustness soak fuzz clean pins verify-pins audit
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/ready
@@ -84,9 +84,20 @@ releases: $(VENV)/ready
 	cp runs/looks/picture/sheets/Apple_iPhone_4S.jpg $(RESULTS)/releases/before-after.jpg
 	for end in json md; do cp runs/folds/folds.$$end $(RESULTS)/releases/ || exit 1; for set in held-out modern; do cp runs/looks/$$set/looks.$$end $(RESULTS)/releases/looks-$$set.$$end || exit 1; done; done
 	for name in pocket-iphone pocket-clean; do $(RUN) training/release.py $$name runs/8-bit/$$name || exit 1; done
+	$(MAKE) --no-print-directory embedded
 	$(RUN) benchmarks/studies/peers/cost.py
 	$(RUN) benchmarks/studies/thumbnail_statistics.py $(POCKET_DATA)/photos/phone_fullres
 	$(RUN) benchmarks/page/readme.py
+
+# After new weights: the artifact by which the package runs pocket-clean without PyTorch, in conversion/releases/, and the one
+# inside the Swift package.
+SWIFT_MODELS := ios_demo/Sources/PocketApple/Models
+embedded: $(VENV)/ready
+	$(RUN) conversion/to_tflite.py --checkpoint pocket-clean --precision fp32 --out runs/embedded
+	$(RUN) conversion/embed.py runs/embedded/pocket-clean-tflite-fp32
+	$(RUN) conversion/to_coreml.py --checkpoint pocket-clean --precision fp16 --out runs/embedded
+	rm -rf $(SWIFT_MODELS)/pocket-clean-coreml-fp16
+	cp -R runs/embedded/pocket-clean-coreml-fp16 $(SWIFT_MODELS)/
 
 # What is given out, in dist/: the package without research weights, pocket-clean in three formats, and SHA256SUMS. The
 # package is made of the same bytes each time; an artifact's manifest says how long its conversion took, so it is not.
@@ -110,6 +121,7 @@ FREE_PHOTOS := $(POCKET_DATA)/photos/train/camera_1024
 alignment: $(VENV)/ready
 	$(RUN) benchmarks/studies/alignment.py $(FREE_PHOTOS) --real $(addprefix $(POCKET_DATA)/align/,dslr_facade iphone_hdr_2048 leuven) --jobs 2
 scale: $(VENV)/ready
+	$(RUN) benchmarks/studies/file_speed.py
 	$(RUN) benchmarks/studies/training_speed.py
 	$(RUN) benchmarks/studies/alignment_throughput.py $(POCKET_DATA)/photos/phone_fullres/*
 	$(RUN) benchmarks/studies/reading.py --pairs $(DPED)

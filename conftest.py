@@ -9,7 +9,7 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported; tests run side by side
 
-from training import threads
+from training.process import threads
 
 threads.let_them_sleep()  # before a test loads torch
 ROOT = Path(__file__).parent

@@ -30,10 +30,27 @@ def __getattr__(name: str) -> Any:
         return getattr(import_module("{prefix}training.enhancer"), name)
     raise AttributeError(f"module 'pocket_dslr' has no attribute {{name!r}}")
 '''
+COMMANDS = '''"""The installed commands."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from {prefix}training.commandline import how_to_install
+
+
+def _main(script: str) -> int:
+    try:
+        main = import_module("{prefix}" + script).main
+    except ModuleNotFoundError as error:
+        print(f"{{Path(sys.argv[0]).name}}: {{how_to_install(error.name or str(error))}}", file=sys.stderr)
+        return 1
+    return main()
+'''
 COMMAND = """
 
 def {name}() -> int:
-    return import_module("{prefix}{module}").main()
+    return _main("{module}")
 """
 
 
@@ -72,9 +89,9 @@ def rewritten(source: Path) -> bytes:
 
 def commands(scripts: dict[str, str], prefix: str, root: Path) -> str:
     """A function for each installed command: `pocket-on-host` is that of benchmarks/on_host.py."""
-    text = '"""The installed commands."""\n\nfrom importlib import import_module\n'
+    text = COMMANDS.format(prefix=prefix)
     for target in scripts.values():
         name = target.partition(":")[2]
         script = next(f"{folder}.{name}" for folder in FOLDERS if Path(root, folder, f"{name}.py").is_file())
-        text += COMMAND.format(name=name, prefix=prefix, module=script)
+        text += COMMAND.format(name=name, module=script)
     return text

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
 
@@ -28,12 +29,19 @@ VARIANTS = 3  # simulated phone photos of each scene of the embedded sample
 Pixels = npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
 class Photos:
-    """[H, W, 3] uint8 sRGB each; no scene is in both."""
+    """[H, W, 3] uint8 sRGB each; no scene is in both. Those of one kind are made when they are first asked for."""
 
-    calibration: list[Pixels]
-    fidelity: list[Pixels]
+    def __init__(self, calibration: Callable[[], list[Pixels]], fidelity: Callable[[], list[Pixels]]):
+        self._calibration, self._fidelity = calibration, fidelity
+
+    @cached_property
+    def calibration(self) -> list[Pixels]:
+        return self._calibration()
+
+    @cached_property
+    def fidelity(self) -> list[Pixels]:
+        return self._fidelity()
 
 
 @dataclass(frozen=True)
@@ -68,14 +76,19 @@ def find_photos(folder: Path | None, judges_max: int = JUDGES_MAX) -> Photos:
     if folder is None:
         return _embedded(judges_max)
     photos = list(read_folder(folder).values())
-    return Photos(photos[1::2][:CALIBRATION_MAX], photos[::2][:judges_max])
+    return Photos(lambda: photos[1::2][:CALIBRATION_MAX], lambda: photos[::2][:judges_max])
+
+
+def golden_photo() -> Pixels:
+    """The embedded sample's first photo that judges: nobody's own photo ends up in an artifact."""
+    return find_pairs(None).fidelity[0].load()[0]
 
 
 def _embedded(judges_max: int) -> Photos:
     splits = find_pairs(None)
     return Photos(
-        _in_turns([*splits.calibration, *splits.validation, *splits.train])[:CALIBRATION_MAX],
-        _in_turns(splits.fidelity)[:judges_max],
+        lambda: _in_turns([*splits.calibration, *splits.validation, *splits.train])[:CALIBRATION_MAX],
+        lambda: _in_turns(splits.fidelity)[:judges_max],
     )
 
 

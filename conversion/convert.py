@@ -30,7 +30,7 @@ from conversion.artifact import (
     Provenance,
     TilingSpec,
 )
-from conversion.calibration import Pixels, calibrate, find_photos
+from conversion.calibration import Pixels, calibrate, find_photos, golden_photo
 from conversion.converter import Converter, Form, artifact_name
 from conversion.export import ConversionError, Lowered, Source
 from conversion.fidelity import GOLDEN_LEAST_DB, Floor, floor_of, measure
@@ -43,7 +43,7 @@ from training.checkpoint import Checkpoint
 from training.commandline import Progress, UserError, is_verbose
 from training.files import locked, workspace, write_text
 from training.photos import from_samples
-from training.quiet import third_party_output_to
+from training.process.quiet import third_party_output_to
 
 CALIBRATED = ("w8a8", "pal6", "pal4")  # precisions whose ranges or biases are found on photos
 log = logging.getLogger(__name__)
@@ -244,8 +244,7 @@ def _write_manifest(
 ) -> Manifest:
     """With the golden pair, and the model card on the way, so that the manifest lists both."""
     form, lowered = made.form, made.lowered
-    # The golden photo is the embedded sample's: nobody's own photo ends up in an artifact.
-    photo = from_samples(find_photos(None).fidelity[0])
+    photo = from_samples(golden_photo())
     golden = write_golden(folder, photo, source.generator, lowered.entry_points, tolerance_psnr_db)
     checkpoint, generator = source.checkpoint, source.generator
     described, tiling = generator.describe(), generator.tiling

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
-from training import threads
+from training.process import threads
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -43,6 +43,10 @@ REFUSED = (
     errno.ENOENT,
     errno.ELOOP,
 )
+EXTRAS = {  # which one brings a module
+    "executorch": "executorch", "torchao": "executorch", "litert_torch": "tflite", "ai_edge_quantizer": "tflite",
+    "coremltools": "coreml",
+}  # fmt: skip
 log = logging.getLogger("pocket")
 
 
@@ -73,6 +77,8 @@ def run(parser: argparse.ArgumentParser, body: Callable[[argparse.Namespace], Pa
                 return _fail(parser, f"{printable(error.filename)}: {error.strerror}; choose a path that you can write "
                                      "to and read")  # fmt: skip
             raise
+        except ModuleNotFoundError as error:
+            return _fail(parser, how_to_install(error.name or str(error)))
         except KeyboardInterrupt:
             return _fail(parser, "stopped; what was finished is kept", code=130)
         print(printable(result))
@@ -275,3 +281,14 @@ def _fail(parser: argparse.ArgumentParser, sentence: str, code: int = 1) -> int:
 def printable(path: Path | str) -> str:
     """A file name for people: control characters and undecodable bytes are replaced."""
     return "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in str(path))
+
+
+def how_to_install(module: str) -> str:
+    """A sentence without its beginning: what is not installed, and how it will be.
+
+    Args:
+        module: that could not be imported, such as "torch.nn".
+    """
+    name = module.partition(".")[0]
+    extra = EXTRAS.get(name, "train")
+    return f"needs {name}, which is not installed; pip install 'pocket-dslr[{extra}]', in a checkout -e '.[{extra}]'"

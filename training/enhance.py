@@ -1,6 +1,7 @@
 """python training/enhance.py PHOTO_OR_FOLDER... [--out FOLDER_OR_FILE]
 
-Enhances photos of any size with the float generator, in tiles and bounded memory. EXIF is kept, colours become sRGB.
+Enhances photos of any size, in tiles and bounded memory: a release by its TFLite artifact, which needs no PyTorch, any
+other checkpoint by the float generator. EXIF is kept, colours become sRGB.
 A photo is never replaced. Results that are there already, of the same photo with the same settings, are passed over;
 `--overwrite` makes them again. A photo that cannot be read stops no other.
 """
@@ -21,7 +22,8 @@ def parse() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("photos", nargs="+", type=Path, metavar="PHOTO_OR_FOLDER")
-    add("--checkpoint", default=default_release(), help="path or released name (default: %(default)s)")
+    add("--checkpoint", default=default_release(), metavar="NAME_OR_PATH",
+        help="a released name, a checkpoint's path or an artifact's folder (default: %(default)s)")  # fmt: skip
     add("--strength", type=real(0, 1), default=1.0,
         help="0 leaves the photo as it is, 1 is the full effect (default: %(default)s)")  # fmt: skip
     add(
@@ -29,7 +31,8 @@ def parse() -> argparse.ArgumentParser:
         help="for generators that normalize with statistics of the photo, such as DPED: exact ones, which takes one "
         "pass over the photo for each norm, or those of its thumbnail, as on a phone (default: %(default)s)",
     )  # fmt: skip
-    add("--accelerator", choices=("cpu", "cuda"), default="cpu", help="to compute on (default: %(default)s)")
+    add("--accelerator", choices=("cpu", "cuda"), default="cpu", help="to compute on; cuda takes the "
+        "float generator (default: %(default)s)")  # fmt: skip
     add("--quality", type=whole(1, 100), metavar="Q",
         help="of JPEG results, 1 to 100 (default: about the photo's own, from 85 to 95)")  # fmt: skip
     add(
@@ -45,12 +48,16 @@ def parse() -> argparse.ArgumentParser:
 def enhance(args: argparse.Namespace) -> Path:
     from training.enhancer import Enhancer
     from training.enhancer.batch import EnhanceSettings, enhance_photos, find_outputs
-    from training.enhancer.torch_engine import check_accelerator
+    from training.enhancer.memory import keep_freed_memory
 
-    check_accelerator(args.accelerator)
+    if args.accelerator != "cpu":
+        from training.enhancer.torch_engine import check_accelerator
+
+        check_accelerator(args.accelerator)
+    keep_freed_memory()
     outputs = find_outputs(args.photos, args.out)
     enhancer = Enhancer.load(args.checkpoint, args.accelerator)
-    log.info("%s; licence of the weights: %s", args.checkpoint, enhancer.checkpoint.licence)
+    log.info("%s; licence of the weights: %s", args.checkpoint, enhancer.model.licence)
     settings = EnhanceSettings(args.strength, args.condition, args.quality)
     enhance_photos(enhancer, outputs, settings, args.overwrite)
     return outputs[0].target if len(outputs) == 1 else args.out

@@ -17,6 +17,7 @@ Border = Literal["clamp", "shift"]
 Beyond = tuple[tuple[int, int], tuple[int, int]]  # (above, below), (left, right), in pixels
 T = TypeVar("T", bound=np.generic)
 STRIP_ROWS = 64  # the 64-bit sums of a whole 48 MP photo would take a gigabyte
+MAX_SUMMED_ROWS = 65535 // 255  # of 8-bit samples, in 16 bits
 
 
 class ThumbnailSums:
@@ -41,14 +42,25 @@ class ThumbnailSums:
             self.sums = np.zeros((height, width, strip.shape[2]), np.int64)
         top, bottom = self.rows, self.rows + strip.shape[0]
         first, last = top * height // photo_height, -(-bottom * height // photo_height)  # the cells that it reaches
-        cells, rows = np.arange(first, last)[:, None], np.arange(top, bottom)[None]
-        from_ = np.maximum(cells * photo_height, rows * height)
-        to = np.minimum((cells + 1) * photo_height, (rows + 1) * height)
-        shares = (to - from_).clip(0)  # [cells, rows]
-        # In doubles, as numpy multiplies integer matrices slowly: whole numbers below 2**53 are exact.
-        narrowed = np.tensordot(shares.astype(np.float64), strip.astype(np.float64), 1)  # [cells, W, C]
-        self.sums[first:last] += _row_sums(narrowed.astype(np.int64), width)
+        narrowed = np.stack([self._column_sums(strip, cell) for cell in range(first, last)])  # [cells, W, C]
+        self.sums[first:last] += _row_sums(narrowed, width)
         self.rows = bottom
+
+    def _column_sums(self, strip: npt.NDArray[np.uint8], cell: int) -> npt.NDArray[np.int64]:
+        """What the rows of a strip bring to a row of cells, each by its share -> [W, C]."""
+        photo_height, height = self.photo_size[0], self.shape[0]
+        rows = np.arange(self.rows, self.rows + strip.shape[0])
+        shares = np.minimum((cell + 1) * photo_height, (rows + 1) * height)
+        shares = (shares - np.maximum(cell * photo_height, rows * height)).clip(0)
+        sums = np.zeros(strip.shape[1:], np.int64)
+        inside = np.flatnonzero(shares == height)
+        for start in range(0, len(inside), MAX_SUMMED_ROWS):  # those that lie inside follow each other
+            part = inside[start : start + MAX_SUMMED_ROWS]
+            sums += strip[part[0] : part[-1] + 1].sum(axis=0, dtype=np.uint16)
+        sums *= height
+        for row in np.flatnonzero((shares > 0) & (shares < height)):
+            sums += strip[row] * shares[row]
+        return sums
 
     def thumbnail(self) -> npt.NDArray[np.uint8]:
         """[height, width, C] uint8, after the last strip."""
@@ -89,8 +101,11 @@ def thumbnail(pixels: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDA
 
 def to_uint8(values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint8]:
     """Round [0, 1] to 8 bit: floor(x * 255 + 0.5) in float32, clamped; NaN becomes 0."""
-    scaled = np.floor(np.asarray(values, np.float32) * np.float32(255) + np.float32(0.5))
-    return np.clip(np.nan_to_num(scaled, nan=0.0), 0, 255).astype(np.uint8)
+    scaled = np.multiply(values, np.float32(255), dtype=np.float32, casting="same_kind")
+    scaled += np.float32(0.5)
+    np.fmax(scaled, np.float32(0), out=scaled)  # of NaN and 0, 0
+    np.fmin(scaled, np.float32(255), out=scaled)
+    return scaled.astype(np.uint8)  # which cuts off
 
 
 @dataclass(frozen=True)

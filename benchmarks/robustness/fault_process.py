@@ -130,11 +130,12 @@ def _enhancer() -> Any:
     import torch
 
     from training.checkpoint import Checkpoint
-    from training.enhancer import Enhancer
+    from training.enhancer import Enhancer, float_model
     from training.generators.pocket import Pocket, PocketConfig
 
     torch.set_num_threads(1)
-    return Enhancer(Checkpoint(Pocket(PocketConfig(channels=4, layers=1, thumbnail_px=16)).eval(), "CC0-1.0"))
+    generator = Pocket(PocketConfig(channels=4, layers=1, thumbnail_px=16)).eval()
+    return Enhancer(float_model(Checkpoint(generator, "CC0-1.0")))
 
 
 def read_checkpoint_case(case: Case) -> None:

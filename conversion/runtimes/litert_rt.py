@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +14,9 @@ from ai_edge_litert.interpreter import Interpreter
 
 from conversion.artifact import ArtifactError, EntryPoint
 from conversion.runtimes import ArtifactEngine, Tensor
+
+GREETING = b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n"  # once a process, on stderr
+_one_at_a_time = threading.Lock()
 
 
 class LitertEngine(ArtifactEngine):
@@ -29,8 +36,9 @@ class _Signature:
 
     def __init__(self, path: Path, point: EntryPoint, threads: int):
         try:
-            self.interpreter = Interpreter(model_path=str(path), num_threads=threads)
-            self.interpreter.allocate_tensors()
+            with _without_greeting():
+                self.interpreter = Interpreter(model_path=str(path), num_threads=threads)
+                self.interpreter.allocate_tensors()
             runner = self.interpreter.get_signature_runner(point.function)
         except (RuntimeError, ValueError) as error:
             raise ArtifactError(f"{path}: LiteRT refuses {point.function} ({error})") from error
@@ -49,3 +57,19 @@ class _Signature:
             np.copyto(self.interpreter.tensor(index)(), array)
         self.interpreter.invoke()
         return [self.interpreter.get_tensor(index) for index in self.outputs.values()]
+
+
+@contextmanager
+def _without_greeting() -> Iterator[None]:
+    """What is printed to stderr meanwhile comes after the block, but for LiteRT's greeting."""
+    with _one_at_a_time, tempfile.TemporaryFile() as aside:
+        stderr = os.dup(2)
+        os.dup2(aside.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            aside.seek(0)
+            if said := aside.read().replace(GREETING, b""):
+                os.write(2, said)

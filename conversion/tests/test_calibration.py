@@ -10,11 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
-from conversion.calibration import CALIBRATION_MAX, TILES_PER_PHOTO, VARIANTS, calibrate, find_photos
+from conversion.calibration import CALIBRATION_MAX, TILES_PER_PHOTO, VARIANTS, calibrate, find_photos, golden_photo
 from conversion.converter import JUDGES_MAX
 from training.checkpoint import Checkpoint
 from training.commandline import UserError
 from training.data.embedded_sample import SAMPLE
+from training.data.photo_pair import PhotoPair
 
 
 def test_embedded_scenes_judge_or_calibrate() -> None:
@@ -27,6 +28,22 @@ def test_embedded_scenes_judge_or_calibrate() -> None:
     assert not seen & {photo.tobytes() for photo in photos.fidelity}
     again = find_photos(None)
     assert all(map(np.array_equal, photos.fidelity, again.fidelity))
+
+
+def test_photos_are_made_only_when_they_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulating all of the sample took a third of the CPU time of a conversion."""
+    made: list[PhotoPair] = []
+    load = PhotoPair.load
+    monkeypatch.setattr(PhotoPair, "load", lambda pair: made.append(pair) or load(pair))
+    photos = find_photos(None)
+    assert not made
+    golden = golden_photo()
+    assert len(made) == 1
+    np.testing.assert_array_equal(golden, photos.fidelity[0])
+    loaded = len(made)
+    assert photos.calibration and len(made) > loaded
+    loaded = len(made)
+    assert photos.fidelity and photos.calibration and len(made) == loaded
 
 
 def test_photos_of_a_folder_take_turns(tmp_path: Path) -> None:

@@ -325,7 +325,7 @@ def test_layers_that_did_not_help_are_quantized_again(
         return needed <= tried[-1]
 
     wanted = replace(FLOAT, precision="w8a8")
-    search.keep_fewest_in_float(wanted, source, Photos([], []), holds)
+    search.keep_fewest_in_float(wanted, source, Photos(list, list), holds)
     assert tried[-1] == (set() if needed == {"none"} else needed)
 
 

@@ -19,26 +19,25 @@ from training.enhancer.tiles import (
 )
 
 if TYPE_CHECKING:
-    from training.enhancer.enhancer import MAX_THREADS, Enhancer, blend, check_strength
-    from training.enhancer.torch_engine import TILE_PX, ReadPart, TorchEngine
+    from training.enhancer.enhancer import Enhancer, blend, check_strength
+    from training.enhancer.torch_engine import TILE_PX, TorchEngine, float_model
 
 __all__ = [
-    "MAX_THREADS",
     "TILE_PX",
     "Array",
     "Engine",
     "Enhancer",
-    "ReadPart",
     "TorchEngine",
     "blend",
     "check_strength",
     "enhance_photo",
     "enhance_tiles",
+    "float_model",
     "from_planes",
     "thumbnail_planes",
     "to_planes",
 ]
-OF_TORCH_ENGINE = ("TILE_PX", "ReadPart", "TorchEngine")
+OF_TORCH_ENGINE = ("TILE_PX", "TorchEngine", "float_model")
 
 
 def __getattr__(name: str) -> Any:

@@ -6,9 +6,11 @@ import hashlib
 import json
 import logging
 import signal
+import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +25,8 @@ from training.enhancer.full_size import ConditionFrom, enhance_file
 from training.photos import ENCODERS, PHOTO_SUFFIXES, PhotoError
 
 FAILURES = "enhance.log"
+HEARING_S = 0.2  # a signal may reach another thread, and then this one hears it when it next wakes up
+PHOTOS_AT_A_TIME = 2  # one whose tiles are enhanced, and one that is decoded or encoded meanwhile
 log = logging.getLogger(__name__)
 
 
@@ -38,7 +42,7 @@ class EnhanceSettings:
     quality: int | None = None
 
     def digest(self, enhancer: Enhancer) -> str:
-        text = json.dumps([enhancer.checkpoint.sha256, asdict(self)])
+        text = json.dumps([enhancer.model.sha256, asdict(self)])
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -77,20 +81,53 @@ def find_outputs(inputs: Sequence[Path], out: Path) -> list[Output]:
     return outputs
 
 
+class _Stopped(BaseException):
+    """The run ends before a photo is done: no failure of the photo."""
+
+
 def enhance_photos(enhancer: Enhancer, outputs: Sequence[Output], settings: EnhanceSettings, overwrite: bool) -> None:
-    """Enhance photos one by one; at the end, say how many were enhanced, were done already, or failed.
+    """Enhance photos, the next one decoded beside the tiles of this one; at the end, say how many were enhanced, were
+    done already, or failed.
 
     Raises:
         UserError: some could not be enhanced; all others are.
     """
     digest = settings.digest(enhancer)
     found: list[State] = ["new"] * len(outputs) if overwrite else states(outputs, digest)
+    enhancer.warm_up()
     tally: Counter[str] = Counter()
+    stop, one_speaks = threading.Event(), threading.Lock()
     with Progress(len(outputs), "photos") as progress, _stopped_by_sigterm():
-        for number, (output, state) in enumerate(zip(outputs, found, strict=True), 1):
-            progress.show(f"{number} of {len(outputs)}: {output.source.name}")
-            tally[_enhance_one(enhancer, output, state, settings, digest, progress.advance)] += 1
-            progress.advance(number - progress.done)
+
+        def work(number: int, output: Output, state: State) -> str:
+            share_done = 0.0
+
+            def advance(share: float) -> None:
+                nonlocal share_done
+                if stop.is_set():
+                    raise _Stopped
+                share_done += share
+                with one_speaks:
+                    progress.advance(share)
+
+            with one_speaks:
+                progress.show(f"{number} of {len(outputs)}: {output.source.name}")
+            outcome = _enhance_one(enhancer, output, state, settings, digest, advance)
+            advance(1 - share_done)
+            return outcome
+
+        with ThreadPoolExecutor(PHOTOS_AT_A_TIME, "photo") as photos:
+            jobs = [photos.submit(work, i, *each) for i, each in enumerate(zip(outputs, found, strict=True), 1)]
+            try:
+                for job in jobs:
+                    while not wait([job], HEARING_S).done:
+                        pass
+                    tally[job.result()] += 1
+            except BaseException:
+                stop.set()
+                for job in jobs:
+                    job.cancel()
+                raise
     _say_end(tally)
 
 

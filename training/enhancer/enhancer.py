@@ -3,40 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image
 
-from training.checkpoint import Checkpoint
-from training.enhancer.tiles import Array, enhance_tiles
-from training.enhancer.torch_engine import TILE_PX, TorchEngine
-from training.tiling import Tile, plan, read_tile, to_uint8
-
-MAX_THREADS = 4  # each needs memory for a tile
+from training.commandline import UserError
+from training.enhancer.photo_model import PhotoModel, open_model
+from training.enhancer.tiles import Array, enhance_tiles, to_planes
+from training.tiling import Tile, plan, read_tile, thumbnail, to_uint8
 
 
 class Enhancer:
-    """A checkpoint, ready for photos."""
+    """A model and the threads that it takes for photos."""
 
-    def __init__(self, checkpoint: Checkpoint, device: str = "cpu"):
-        self.checkpoint = checkpoint
-        self.engine = TorchEngine(checkpoint.generator, device)
-        # Tiles side by side, as torch's own threads wait for each other: with another program on one of two cores,
-        # 12 MP took Pocket 2.5 s this way and 13 s or more the other.
-        self.threads = min(torch.get_num_threads(), MAX_THREADS) if device == "cpu" else 1
+    def __init__(self, model: PhotoModel):
+        self.model = model
 
     @classmethod
     def load(cls, name_or_path: str | Path, device: str = "cpu") -> Enhancer:
-        """By released name or path.
+        """By the name of a release, a checkpoint's path or an artifact's folder.
+
+        Args:
+            device: "cpu" or "cuda", which takes the float generator.
 
         Raises:
-            CheckpointError: no such release or file, or a broken one.
+            UserError: none of them, or one that is broken or needs what is not installed.
         """
-        return cls(Checkpoint.load(name_or_path), device)
+        return cls(open_model(name_or_path, device))
+
+    @cached_property
+    def workers(self) -> ThreadPoolExecutor:
+        """The threads that enhance tiles, of one photo or of several."""
+        return ThreadPoolExecutor(self.model.threads, "tiles", initializer=self.model.prepare)
+
+    def warm_up(self) -> None:
+        """Begin to open the engine in the threads, beside what the caller does next."""
+        for _ in range(self.model.threads):
+            self.workers.submit(lambda: None)
 
     def __call__(
         self,
@@ -63,37 +71,56 @@ class Enhancer:
             photo = np.asarray(photo.convert("RGB"))
         check_photo(photo)
         check_strength(strength)
-        inside: Array = photo.astype(np.float32)
-        if photo.dtype == np.uint8:
-            inside /= 255
-        output = np.empty_like(inside)
+        height, width = photo.shape[:2]
+        output = np.empty_like(photo)
 
         def read(tile: Tile) -> Array:
-            if self.repeats_edge:
-                return read_tile(inside, tile)
-            return inside[tile.inside(*inside.shape[:2])]
+            return to_float(read_tile(photo, tile) if self.repeats_edge else photo[tile.inside(height, width)])
 
         def keep(tile: Tile, enhanced: Array) -> None:
-            output[tile.kept] = blend(inside[tile.kept], enhanced, strength)
+            blended = enhanced if strength == 1 else blend(to_float(photo[tile.kept]), enhanced, strength)
+            output[tile.kept] = to_uint8(blended) if photo.dtype == np.uint8 else blended
 
-        tiles = self.tiles(*inside.shape[:2])
-        condition = self.engine.exact_condition(inside)
-        enhance_tiles(tiles, read, keep, self.engine, condition, progress, self.threads)
-        return to_uint8(output) if photo.dtype == np.uint8 else output.astype(photo.dtype)
+        condition = self._condition(photo)
+        enhance_tiles(self.tiles(height, width), read, keep, self.model.engine, condition, progress, self.workers)
+        return output
+
+    def _condition(self, photo: npt.NDArray[Any]) -> tuple[Array, ...]:
+        """That of the whole photo: exact statistics where the generator has any."""
+        if self.model.float_engine and self.model.float_engine.statistics_passes:
+            return self.model.float_engine.exact_condition(to_float(photo))
+        samples = photo if photo.dtype == np.uint8 else to_uint8(photo)
+        return self.analyze(thumbnail(samples, self.model.thumbnail_px, self.model.thumbnail_px))
+
+    def analyze(self, small: npt.NDArray[np.uint8]) -> tuple[Array, ...]:
+        """The condition of a thumbnail [thumbnail_px, thumbnail_px, 3]."""
+        return self.model.engine.analyze(to_planes(small) / np.float32(255))
 
     @property
     def repeats_edge(self) -> bool:
         """Whether tiles reach over the border of the photo, where its edge repeats."""
-        return self.engine.generator.tiling.border == "clamp"
+        return self.model.tiling.border == "clamp"
 
     def tiles(self, height: int, width: int) -> Iterable[Tile]:
         """The plan for a photo. Where the edge does not repeat, small photos are one tile of what lies inside."""
-        tiling, shorter = self.engine.generator.tiling, min(height, width)
-        if tiling.border == "clamp" or shorter >= TILE_PX:
-            return plan(height, width, TILE_PX, tiling)
-        if height * width <= TILE_PX**2 or shorter <= 2 * tiling.halo:
+        model, shorter = self.model, min(height, width)
+        if model.tiling.border == "clamp" or shorter >= model.tile_px:
+            return plan(height, width, model.tile_px, model.tiling)
+        if not model.any_size:
+            raise UserError(f"a photo of {width}x{height} px is below a tile of {model.tile_px} px, which {model.name} "
+                            "takes alone; enhance it with the checkpoint")  # fmt: skip
+        if height * width <= model.tile_px**2 or shorter <= 2 * model.tiling.halo:
             return [Tile(0, 0, max(height, width), 0, height, 0, width)]
-        return plan(height, width, shorter, tiling)
+        return plan(height, width, shorter, model.tiling)
+
+
+def to_float(samples: npt.NDArray[Any]) -> Array:
+    """uint8 -> float32 in [0, 1]; floats as they are."""
+    return (
+        np.divide(samples, np.float32(255), dtype=np.float32)
+        if samples.dtype == np.uint8
+        else (samples.astype(np.float32, copy=False))
+    )
 
 
 def check_photo(photo: object) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import Executor, wait
 from typing import Any, Protocol
 
 import numpy as np
@@ -76,13 +75,13 @@ def enhance_tiles(
     engine: Engine,
     condition: tuple[Array, ...],
     progress: Callable[[int], object] | None = None,
-    threads: int = 1,
+    workers: Executor | None = None,
 ) -> None:
     """Read each tile [size, size, 3] in [0, 1], enhance it, and hand over the part to keep.
 
     Args:
-        threads: that many tiles at a time, each on one core; `read`, `keep` and `engine` must allow it.
-        progress: called after every tile with the number of pixels done, in the calling thread.
+        workers: threads that take a tile at a time; `read`, `keep` and `engine` must allow it (default: this thread).
+        progress: called with the number of pixels done, in the calling thread, after each tile in the order of `tiles`.
     """
 
     def enhance(tile: Tile) -> int:
@@ -91,14 +90,14 @@ def enhance_tiles(
         keep(tile, enhanced)
         return enhanced.shape[0] * enhanced.shape[1]
 
-    with ExitStack() as stack:
-        done: Iterable[int] = map(enhance, tiles)
-        if threads > 1:
-            import torch  # not for others: it takes seconds
-
-            pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
-            stack.callback(pool.shutdown, cancel_futures=True)
-            done = pool.map(enhance, tiles)
-        for pixels in done:
-            if progress:
-                progress(pixels)
+    progress = progress or (lambda pixels: None)
+    if workers is None:
+        for tile in tiles:
+            progress(enhance(tile))
+        return
+    futures = [workers.submit(enhance, tile) for tile in tiles]
+    try:
+        for future in futures:
+            progress(future.result())
+    finally:
+        wait([future for future in futures if not future.cancel()])  # those that run still use the photo

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 
+from training.checkpoint import Checkpoint
 from training.commandline import UserError
+from training.enhancer.photo_model import MAX_THREADS, PhotoModel, ReadPart
 from training.enhancer.tiles import Array, from_planes, thumbnail_planes, to_planes
 from training.generators.base import Generator
 from training.generators.statistics import StatisticsGenerator
-
-ReadPart = Callable[[int, int, int, int], Array]  # (y0, y1, x0, x1) -> [y1 - y0, x1 - x0, 3]
-
 
 TILE_PX = 320  # DPED is fastest at 256 to 320, Pocket about as fast from 256 to 768; memory grows with the square
 
@@ -22,6 +19,26 @@ def check_accelerator(device: str) -> None:
     """Raises UserError: PyTorch sees no GPU here."""
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--accelerator cuda: PyTorch sees no CUDA GPU on this machine; choose --accelerator cpu")
+
+
+def float_model(checkpoint: Checkpoint, device: str = "cpu") -> PhotoModel:
+    """The float generator of a checkpoint, ready for photos."""
+    engine = TorchEngine(checkpoint.generator, device)
+    return PhotoModel(
+        engine=engine,
+        name=checkpoint.name,
+        licence=checkpoint.licence,
+        sha256=checkpoint.sha256,
+        tiling=checkpoint.generator.tiling,
+        tile_px=TILE_PX,
+        thumbnail_px=checkpoint.generator.thumbnail_px,
+        any_size=True,
+        # Tiles side by side, as torch's own threads wait for each other: with another program on one of two cores,
+        # 12 MP took Pocket 2.5 s this way and 13 s or more the other.
+        threads=min(torch.get_num_threads(), MAX_THREADS) if device == "cpu" else 1,
+        prepare=lambda: torch.set_num_threads(1),
+        float_engine=engine,
+    )
 
 
 class TorchEngine:

@@ -29,7 +29,7 @@ from training.loop.recipes import Recipe, Schedule, make_recipe, make_schedule
 from training.loop.settings import TrainSettings
 from training.loop.validation import SCORE, Validation, stalled_at
 from training.photos import Pixels, from_samples
-from training.threads import SMALL_MAC_PER_PX
+from training.process.threads import SMALL_MAC_PER_PX
 
 Row = dict[str, Any]
 Tensors = tuple[Tensor, ...] | list[Tensor]

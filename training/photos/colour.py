@@ -190,7 +190,8 @@ def to_srgb(
         colour_bands = 1 if image.bands < 3 else 4 if image.interpretation == "cmyk" else 3
     space = {1: "GRAY", 3: "RGB", 4: "CMYK"}[colour_bands]
     deep = image.format == "ushort"
-    colour = _named(image.extract_band(0, n=colour_bands), space, deep)
+    only_colour = image.bands == colour_bands  # a copy of all samples less
+    colour = _named(image if only_colour else image.extract_band(0, n=colour_bands), space, deep)
     meaning = meaning_of(tags, space, notes)
     if meaning.is_narrow:
         colour = _widened(colour)

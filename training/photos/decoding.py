@@ -84,30 +84,36 @@ class OpenPhoto:
     def to_array(self) -> Samples:
         """[H, W, C], upright."""
         samples = np.empty(self.shape, self.dtype)
-        for y, x, part in self._parts():
+        for y, x, strip in self._strips():
+            part = upright(strip, self.orientation)
             samples[y : y + part.shape[0], x : x + part.shape[1]] = part
         return samples
 
-    def to_raster(self, path: Path) -> Raster:
-        """The same in a file, in the memory of a few strips."""
+    def to_raster(self, path: Path, look: Callable[[Samples], object]) -> Raster:
+        """The same in a file, in the memory of a few strips.
+
+        Args:
+            look: called with each strip of rows, from the top, as they lie in the file: not turned.
+        """
         raster = Raster(path, self.shape, self.dtype)
         try:
-            for y, x, part in self._parts():
-                raster.write(y, x, part)
+            for y, x, strip in self._strips():
+                look(strip)
+                raster.write(y, x, upright(strip, self.orientation))
         except BaseException:
             raster.close()
             raise
         return raster
 
-    def _parts(self) -> Iterator[tuple[int, int, Samples]]:
-        """(y, x) in the upright picture, and the samples that begin there."""
+    def _strips(self) -> Iterator[tuple[int, int, Samples]]:
+        """Rows as they lie in the file, after the place (y, x) in the upright picture where they begin, turned."""
         height, width, bands = self.image.height, self.image.width, self.image.bands
         region = pyvips.Region.new(self.image)
         for top in range(0, height, STRIP_ROWS):
             rows = min(STRIP_ROWS, height - top)
             strip = np.frombuffer(region.fetch(0, top, width, rows), self.dtype).reshape(rows, width, bands)
             start = top if self.orientation in (1, 2, 5, 8) else height - top - rows
-            yield *((start, 0) if self.orientation <= 4 else (0, start)), upright(strip, self.orientation)
+            yield *((start, 0) if self.orientation <= 4 else (0, start)), strip
 
 
 def upright(samples: Samples, orientation: int) -> Samples:

@@ -1,9 +1,10 @@
-"""Write sRGB samples as a photo file, whole or not at all: from memory, or streaming from a file on disk."""
+"""Write sRGB samples as a photo file, whole or not at all: from memory, or as they are written into a raster."""
 
 from __future__ import annotations
 
 import logging
 import math
+import os
 import struct
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from training.commandline import printable
 from training.files import replacing
 from training.photos.decoding import PhotoError
 from training.photos.metadata import DESCRIPTIVE_TAGS, DIRECTORIES, directory_of, parsed_exif, shortened_exif
-from training.photos.raster import Raster, Samples
+from training.photos.raster import Raster, RowsEnded, Samples
 
 JPEG_QUALITY = 95
 JPEG_EXIF_BYTES = 65533  # a JPEG segment
@@ -31,27 +32,32 @@ log = logging.getLogger(__name__)
 def write_samples(path: Path, samples: Samples | Raster, exif: bytes, quality: int = JPEG_QUALITY) -> None:
     """Encode sRGB samples [H, W, 3], or 4 with alpha, uint8 or uint16, `fitting` for the extension of `path`.
 
-    The longest entries of EXIF that is too long for JPEG are left out with a warning, and so is EXIF that is broken.
+    Of a raster, rows are encoded as soon as they are written. The longest entries of EXIF that is too long for JPEG are
+    left out with a warning, and so is EXIF that is broken.
 
     Args:
         quality: of JPEG, 1 to 100.
 
     Raises:
         PhotoError: another extension, or the file cannot be written.
+        RowsEnded: the raster will not be whole.
     """
     encode = encoder(path)
     exif = _fitting_exif(path, exif)
     try:
-        image = _image(samples)
+        origin = _source(samples) if isinstance(samples, Raster) else samples  # libvips needs it to its end
+        image = _image(origin)
         # In a second thread, so that this one still hears Ctrl-C and can then stop libvips.
         with replacing(path) as temporary, temporary.open("r+b") as file, ThreadPoolExecutor(1) as thread:
             encoding = thread.submit(encode, file, image, exif, quality)
             try:
                 encoding.result()
+                _check_whole(samples)  # libvips makes rows that it does not get black
             except BaseException:
                 image.set_kill(True)
                 raise
     except (OSError, ValueError, pyvips.Error) as error:
+        _check_whole(samples)
         reason = printable(" ".join(str(error).split()))
         raise PhotoError(
             f"{printable(path)}: could not be written ({reason}); choose another place or format"
@@ -93,12 +99,41 @@ def _fitting_exif(path: Path, exif: bytes) -> bytes:
         return b""
 
 
-def _image(samples: Samples | Raster) -> pyvips.Image:
-    if isinstance(samples, Raster):
-        image = pyvips.Image.tiffload(str(samples.path), access="sequential")
+def _check_whole(samples: Samples | Raster) -> None:
+    if isinstance(samples, Raster) and samples.ended:
+        raise RowsEnded
+
+
+def _image(origin: Samples | pyvips.SourceCustom) -> pyvips.Image:
+    if isinstance(origin, np.ndarray):
+        image = pyvips.Image.new_from_array(origin)
     else:
-        image = pyvips.Image.new_from_array(samples)
+        image = pyvips.Image.tiffload_source(origin, access="sequential", fail_on="truncated")
     return image.copy(interpretation="rgb16" if image.format == "ushort" else "srgb")
+
+
+def _source(raster: Raster) -> pyvips.SourceCustom:
+    """The file of a raster, whose reader waits for rows that are not written yet."""
+    place = 0
+
+    def read(size: int) -> bytes:
+        nonlocal place
+        try:
+            content = raster.read_file(place, size)
+        except RowsEnded:
+            return b""
+        place += len(content)
+        return content
+
+    def seek(offset: int, whence: int) -> int:
+        nonlocal place
+        place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: place, os.SEEK_END: raster.file_bytes}[whence]
+        return place
+
+    source = pyvips.SourceCustom()
+    source.on_read(read)
+    source.on_seek(seek)
+    return source
 
 
 def _encode_jpeg(file: BinaryIO, image: pyvips.Image, exif: bytes, quality: int) -> None:

@@ -49,7 +49,7 @@ class Photo:
 
 def from_samples(samples: Samples) -> npt.NDArray[np.float32]:
     """uint8 or uint16 -> float32 in [0, 1]."""
-    return samples.astype(np.float32) / np.float32(np.iinfo(samples.dtype).max)
+    return np.divide(samples, np.float32(np.iinfo(samples.dtype).max), dtype=np.float32)
 
 
 def to_samples(values: npt.NDArray[np.floating[Any]], dtype: npt.DTypeLike) -> Samples:

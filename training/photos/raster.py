@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import struct
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -18,14 +19,21 @@ import numpy as np
 import numpy.typing as npt
 from PIL import TiffImagePlugin as tiff
 
-from training.tiling import STRIP_ROWS, Tile, extend_edge
+from training.tiling import STRIP_ROWS
 
 Samples = npt.NDArray[Any]
 UNCOMPRESSED, RGB, UNASSOCIATED_ALPHA = 1, 2, 2  # values of tags, TIFF 6.0
 
 
+class RowsEnded(Exception):
+    """No more rows of a raster will come: who was to write them has failed or was stopped."""
+
+
 class Raster:
-    """[height, width, 3 or 4] of uint8 or uint16, row by row without padding."""
+    """[height, width, 3 or 4] of uint8 or uint16, row by row without padding.
+
+    One thread may read its file from the top while another one still writes: `rows_written` says how far it may go.
+    """
 
     def __init__(self, path: Path, shape: tuple[int, int, int], dtype: npt.DTypeLike):
         self.path = path
@@ -34,6 +42,7 @@ class Raster:
         self._header = _header(*shape, self.dtype)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         os.pwrite(self._file, self._header, 0)
+        self._change, self._rows_ready, self.ended = threading.Condition(), 0, False
 
     def __enter__(self) -> Raster:
         return self
@@ -66,18 +75,44 @@ class Raster:
             if os.pwrite(self._file, row.reshape(-1).view(np.uint8).data, self._offset(y, x0)) != row.nbytes:
                 raise OSError(28, "No space left on device", str(self.path))
 
+    def rows_written(self, rows: int) -> None:
+        """So many rows from the top are there."""
+        with self._change:
+            self._rows_ready = rows
+            self._change.notify_all()
+
+    def end(self) -> None:
+        """No more rows will come: who waits for them gets RowsEnded."""
+        with self._change:
+            self.ended = True
+            self._change.notify_all()
+
+    @property
+    def file_bytes(self) -> int:
+        """Of the whole file, also while its rows are yet to come."""
+        return self._offset(self.shape[0], 0)
+
+    def read_file(self, start: int, size: int) -> bytes:
+        """Bytes of the file, at most `size`, as soon as their rows are written.
+
+        Raises:
+            RowsEnded: they will not be.
+        """
+        if start < len(self._header):
+            return self._header[start : start + size]
+        size = max(0, min(size, self.file_bytes - start))
+        rows = -(-(start + size - len(self._header)) // (self._offset(1, 0) - self._offset(0, 0)))
+        with self._change:
+            self._change.wait_for(lambda: self.ended or self._rows_ready >= rows)
+            if self.ended:
+                raise RowsEnded
+        return os.pread(self._file, size, start)
+
     def strips(self) -> Iterator[Samples]:
         """The rows from the top, STRIP_ROWS at a time."""
         height, width, _ = self.shape
         for y in range(0, height, STRIP_ROWS):
             yield self.read(y, min(y + STRIP_ROWS, height), 0, width)
-
-    def read_tile(self, tile: Tile, repeat_edge: bool) -> Samples:
-        """[size, size, channels] of a tile as `tiling.read_tile` gives it, or only what lies inside the photo."""
-        height, width, _ = self.shape
-        rows, columns = tile.inside(height, width)
-        inside = self.read(rows.start, rows.stop, columns.start, columns.stop)
-        return extend_edge(inside, tile.beyond(height, width)) if repeat_edge else inside
 
 
 def _header(height: int, width: int, channels: int, dtype: np.dtype[Any]) -> bytes:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from training.checkpoint import Checkpoint
 from training.commandline import UserError
 from training.data.photo_pair import PhotoPair
-from training.enhancer import Array, Enhancer
+from training.enhancer import Array, Enhancer, TorchEngine, float_model
 from training.quality.auto_levels import PHOTO_APP, auto_levels
 from training.quality.judging import PEERS, Judgement
 from training.quality.metrics import Scores
@@ -48,11 +48,11 @@ def load_model(name_or_path: str, device: str) -> Model:
         "checkpoint_sha256": checkpoint.sha256,
         "licence": checkpoint.licence,
     }
-    enhancer = Enhancer(checkpoint, device)
+    enhancer, engine = Enhancer(float_model(checkpoint, device)), TorchEngine(checkpoint.generator, device)
 
     def enhance(photo: Array) -> Array:
         small = photo.shape[0] * photo.shape[1] <= WHOLE_PX
-        return enhancer.engine.whole(photo) if small else enhancer(photo)
+        return engine.whole(photo) if small else enhancer(photo)
 
     return Model(facts, enhance)
 

@@ -6,6 +6,7 @@ import logging
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from training import enhance, generators
 from training.album.record import RECORD
 from training.checkpoint import Checkpoint
 from training.data.embedded_sample import SAMPLE
-from training.enhancer import Enhancer, enhancer, full_size, torch_engine
+from training.enhancer import Enhancer, TorchEngine, float_model, torch_engine
 from training.enhancer.full_size import enhance_file
 from training.photos import Photo, read_photo, read_pixels, write_photo
 
@@ -98,8 +99,7 @@ def test_bad_input_gets_one_sentence(
 
 @pytest.fixture
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (enhancer, full_size, torch_engine):
-        monkeypatch.setattr(module, "TILE_PX", 64)
+    monkeypatch.setattr(torch_engine, "TILE_PX", 64)
 
 
 def alive_dped() -> Checkpoint:
@@ -117,8 +117,7 @@ def alive_dped() -> Checkpoint:
 def test_files_are_enhanced_bit_for_bit_as_arrays(
     checkpoint: Path, tmp_path: Path, name: str, bits: int, size: tuple[int, int]
 ) -> None:
-    model = Enhancer(alive_dped() if name == "dped" else Checkpoint.load(checkpoint))
-    model.threads = 2
+    model = Enhancer(float_model(alive_dped() if name == "dped" else Checkpoint.load(checkpoint)))
     values = np.random.default_rng(0).random((*size, 4)).astype(np.float32)
     write_photo(tmp_path / "a.png", Photo(values[..., :3], alpha=values[..., 3], bits=bits))
     photo = read_photo(tmp_path / "a.png")
@@ -161,7 +160,7 @@ def test_heic_becomes_jpeg(checkpoint: Path, album: Path, tmp_path: Path, capsys
 def test_dped_takes_exact_statistics_or_those_of_the_thumbnail(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    model = Enhancer(alive_dped())
+    model = Enhancer(float_model(alive_dped()))
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (100, 140, 3), np.uint8)).save(tmp_path / "a.png")
     progress: dict[str, list[tuple[int, int]]] = {"exact": [], "thumbnail": []}
     results = {}
@@ -178,6 +177,27 @@ def test_dped_takes_exact_statistics_or_those_of_the_thumbnail(
         assert sum(pixels for pixels, _ in progress[condition]) == passes * 100 * 140
     assert "8 passes" in caplog.text and "TMAC" in caplog.text and caplog.text.count("passes") == 1
     assert (results["exact"] != results["thumbnail"]).any()
+
+
+def test_the_next_photo_is_decoded_while_tiles_of_this_one_are_enhanced(
+    checkpoint: Path, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_analyzed, analyzed = threading.Event(), []
+    analyze, enhance_tile = TorchEngine.analyze, TorchEngine.enhance
+
+    def counted(engine: TorchEngine, thumbnail: Any) -> Any:
+        analyzed.append(thumbnail)
+        if len(analyzed) == 2:
+            two_analyzed.set()
+        return analyze(engine, thumbnail)
+
+    def patient(engine: TorchEngine, *given: Any) -> Any:
+        assert two_analyzed.wait(30), "the second photo waits for the first one's tiles"
+        return enhance_tile(engine, *given)
+
+    monkeypatch.setattr(TorchEngine, "analyze", counted)
+    monkeypatch.setattr(TorchEngine, "enhance", patient)
+    assert enhance.main([str(album), "--checkpoint", str(checkpoint), "--out", str(tmp_path / "out")]) == 0
 
 
 # --- stopped, and large -----------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from training import generators
 from training.checkpoint import Checkpoint
-from training.enhancer import Enhancer, TorchEngine, enhance_tiles, enhancer, torch_engine
+from training.enhancer import Enhancer, TorchEngine, enhance_tiles, float_model, torch_engine
 from training.generators.base import Generator
 from training.tiling import Tile, plan, read_tile
 
@@ -85,15 +87,15 @@ def test_enhancer_has_no_seam_at_any_size(
     name: str, config: dict[str, int], tile_px: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From 1x1 and slivers, by way of one more or less than a tile, to primes."""
-    for module in (enhancer, torch_engine):
-        monkeypatch.setattr(module, "TILE_PX", tile_px)
-    enhance = Enhancer(Checkpoint(alive(name, **config), licence="test"))
+    monkeypatch.setattr(torch_engine, "TILE_PX", tile_px)
+    model = float_model(Checkpoint(alive(name, **config), licence="test"))
+    enhance = Enhancer(model)
 
     @settings(max_examples=30, deadline=None)
     @given(st.sampled_from([*AROUND_A_TILE, 51, 52, 53]), st.sampled_from([*AROUND_A_TILE, 51, 52, 53]))
     def check(height: int, width: int) -> None:
         photo = np.random.default_rng(height).random((height, width, 3)).astype(np.float32)
-        whole = enhance.engine.whole(photo)
+        whole = model.float_engine.whole(photo)
         assert np.abs(enhance(photo) - whole).max() <= 1e-5
         assert height * width < 100 or np.abs(whole - photo).max() > 0.01, "the network should do something"
 
@@ -101,14 +103,12 @@ def test_enhancer_has_no_seam_at_any_size(
 
 
 def test_tiles_side_by_side_are_those_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(enhancer, "TILE_PX", POCKET_TILE_PX)
-    enhance = Enhancer(Checkpoint(alive("pocket"), licence="test"))
+    monkeypatch.setattr(torch_engine, "TILE_PX", POCKET_TILE_PX)
+    model = float_model(Checkpoint(alive("pocket"), licence="test"))
     photo, done = np.random.default_rng(0).random((150, 170, 3)).astype(np.float32), []
-    enhance.threads = 1
-    one = enhance(photo)
-    enhance.threads = 3
+    one = Enhancer(replace(model, threads=1))(photo)
     threads_before = torch.get_num_threads()
-    np.testing.assert_array_equal(enhance(photo, progress=done.append), one)
+    np.testing.assert_array_equal(Enhancer(replace(model, threads=3))(photo, progress=done.append), one)
     assert sum(done) == 150 * 170 and len(done) > 10
     assert torch.get_num_threads() == threads_before
 
@@ -124,6 +124,6 @@ def test_a_failing_tile_stops_the_others(monkeypatch: pytest.MonkeyPatch) -> Non
         raise OSError("the disk is gone")
 
     tiles = plan(2000, 2000, 64, engine.generator.tiling)
-    with pytest.raises(OSError, match="the disk is gone"):
-        enhance_tiles(tiles, read, lambda *_: None, engine, (), threads=2)
+    with ThreadPoolExecutor(2) as workers, pytest.raises(OSError, match="the disk is gone"):
+        enhance_tiles(tiles, read, lambda *_: None, engine, (), workers=workers)
     assert len(seen) < 50

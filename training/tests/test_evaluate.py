@@ -95,7 +95,7 @@ def test_large_photos_run_in_tiles_to_the_same_scores(
     model = save(PpcnStudent(), tmp_path / "s.safetensors", "s")
     whole = run([model, "--pairs", str(pairs), "--split", "validation"], tmp_path / "whole")
     monkeypatch.setattr("training.quality.scoring.WHOLE_PX", 0)
-    monkeypatch.setattr("training.enhancer.TILE_PX", 32)
+    monkeypatch.setattr("training.enhancer.torch_engine.TILE_PX", 32)
     tiled = run([model, "--pairs", str(pairs), "--split", "validation"], tmp_path / "tiled")
     for key in ("psnr_of_mean_mse_db", "ms_ssim", "delta_e_2000"):
         assert tiled[1][key] == pytest.approx(whole[1][key], abs=1e-3)

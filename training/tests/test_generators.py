@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from training import generators
 from training.checkpoint import Checkpoint
-from training.enhancer import Enhancer, TorchEngine, enhance_photo
+from training.enhancer import Enhancer, TorchEngine, enhance_photo, float_model
 from training.generators.pocket import depth_to_space, shouldered, space_to_depth
 from training.tiling import to_uint8
 
@@ -189,7 +189,7 @@ def test_bad_names_and_configs_are_refused(name: str, config: dict[str, int], me
 
 @pytest.mark.parametrize("name", ["pocket", "dped"])
 def test_enhancer_strength_blends_and_types_are_kept(name: str) -> None:
-    enhancer = Enhancer(Checkpoint(alive(name), licence="test"))
+    enhancer = Enhancer(float_model(Checkpoint(alive(name), licence="test")))
     photo = np.random.default_rng(0).integers(0, 256, (50, 61, 3), np.uint8)
     full = enhancer(photo)
     assert full.dtype == np.uint8 and full.shape == photo.shape and (full != photo).any()

@@ -11,7 +11,7 @@ import pytest
 CHATTER = """
 import ctypes, logging, os, subprocess, sys, warnings
 from pathlib import Path
-from training.quiet import third_party_output_to
+from training.process.quiet import third_party_output_to
 
 print("own before")
 try:

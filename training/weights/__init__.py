@@ -18,7 +18,12 @@ def default_release() -> str:
     return next((name for name in ("pocket-clean", "pocket-iphone") if name in released()), "runs/pocket")
 
 
+def is_release_name(name: str) -> bool:
+    """Whether a release may have this name, which then is no path."""
+    return re.fullmatch(r"[a-z0-9][a-z0-9-]*", name) is not None
+
+
 def release_file(name: str) -> Path | None:
     """The file of a release; None if there is none of that name."""
     path = WEIGHTS_FOLDER / f"{name}.safetensors"
-    return path if re.fullmatch(r"[a-z0-9][a-z0-9-]*", name) and path.is_file() else None
+    return path if is_release_name(name) and path.is_file() else None
