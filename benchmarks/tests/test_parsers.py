@@ -22,8 +22,8 @@ NO_NUMBERS = ["nan", "inf", "-inf", "1e999", "9" * 30, "-" + "9" * 30, "1e30", "
 ZERO_OR_LESS_MAKES_SENSE = {  # (script's name, flag): below zero
     ("align", "--dslr-ahead"),
 }
-# A one-off for figures, which loads its metrics at once.
-EARLY_TORCH = {"training.quality.looks"}
+# One-offs for figures, which load their metrics at once.
+EARLY_TORCH = {"training.quality.looks", "training.quality.unknown_cameras"}
 HEAVY = ("torch", "cv2", "skimage")
 ONE_OFF = ("benchmarks.studies.", "benchmarks.vectors.")  # for who develops this: they may take their seconds
 Parser = Callable[[str], argparse.ArgumentParser]

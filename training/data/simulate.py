@@ -13,13 +13,9 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
-from training.camera.good_tone import good_tone
-from training.camera.photograph import photograph
-from training.camera.shot import draw
 from training.commandline import UserError, log, run, whole
 from training.data.packed import Writer
 from training.data.pictures import crops
@@ -54,6 +50,10 @@ def parse() -> argparse.ArgumentParser:
 
 
 def simulate(args: argparse.Namespace) -> Path:
+    from training.camera.good_tone import good_tone  # loads OpenCV: not before the flags are known to be right
+    from training.camera.photograph import photograph
+    from training.camera.shot import draw
+
     photos = {f"{folder.name}/{name}": p for folder in args.photos for name, p in read_folder(folder).items()}
     licences = {"as their owner states"}
     if args.attribution:
@@ -92,6 +92,8 @@ def simulate(args: argparse.Namespace) -> Path:
 
 def scaled(photo: Pixels, long_side_px: int, min_side_px: int) -> Pixels:
     """The photo, made smaller so that its long side has `long_side_px`, and its short one at least `min_side_px`."""
+    import cv2
+
     height, width = photo.shape[:2]
     factor = max(long_side_px / max(height, width), min_side_px / min(height, width))
     if factor >= 1:

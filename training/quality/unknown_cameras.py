@@ -1,4 +1,4 @@
-"""python training/quality/unknown_cameras.py CHECKPOINT... --photos FOLDER...
+"""python training/quality/unknown_cameras.py CHECKPOINT... --photos DIR...
 
 How models treat photos of cameras that nobody trained for: each photo is taken anew by simulated cameras whose ranges,
 demosaicing and denoiser no training set has (`OTHER_PHONES`), enhanced, and compared with the original; beside it the
@@ -73,7 +73,7 @@ def parse() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("checkpoints", nargs="+", metavar="CHECKPOINT", help="paths of checkpoints or released names")
-    add("--photos", type=Path, nargs="+", required=True, metavar="FOLDER", help="photos of DSLR quality")
+    add("--photos", type=Path, nargs="+", required=True, metavar="DIR", help="photos of DSLR quality")
     add("--choose", action="store_true", help="photos that do not judge instead of those that do")
     add("--variants", type=whole(1), default=2, help="shots of each photo (default: %(default)s)")
     add("--seed", type=whole(), default=0, help="of the shots (default: %(default)s)")

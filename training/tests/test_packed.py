@@ -92,7 +92,7 @@ def test_an_answer_has_the_detail_of_an_orientation_and_the_tone_of_the_upright_
 def test_simulated_samples_leave_one_in_five_as_it_is(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(simulate, "good_tone", lambda photo: photo)
+    monkeypatch.setattr("training.camera.good_tone.good_tone", lambda photo: photo)
     flags = ["--variants", "5", "--crops", "2", "--out", str(tmp_path / "s")]
     assert simulate.main([str(photos), *flags]) == 0
     samples = packed.load(tmp_path / "s", 100, 64)
