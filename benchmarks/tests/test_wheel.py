@@ -150,7 +150,7 @@ def test_a_light_install_is_small_and_quick(light: tuple[Path, Path, float], tmp
     pixels = photo(tmp_path / "photo.jpg")
     enhance = commands / "pocket-enhance"
     lines, said = run(enhance, "photo.jpg", cwd=tmp_path)
-    assert said.strip() == "pocket-clean; licence of the weights: CC BY-SA 4.0, as the photos that it learned from"
+    assert said.startswith("pocket-clean; licence of the weights: Apache-2.0") and said.count("\n") == 1
     enhanced = np.asarray(Image.open(tmp_path / lines[-1]))
     assert enhanced.shape == pixels.shape and (enhanced != pixels).any()
     assert fastest_s(lambda: run(enhance, "--help", cwd=tmp_path)) <= MAX_HELP_S
