@@ -133,12 +133,15 @@ def _claim(make: Callable[[], Path]) -> tuple[Path, int]:
     """Something temporary that `make` makes, and its lock, which says that its owner lives."""
     while True:
         path = make()
-        handle = os.open(path, os.O_RDONLY)
+        try:
+            handle = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            continue  # it was taken for a leftover, by another process or thread that begins at the same time
         with suppress(OSError):  # no locks here: then nobody takes it for a leftover
             fcntl.flock(handle, fcntl.LOCK_EX)
         if _is_at(handle, path):
             return path, handle
-        os.close(handle)  # it was taken for a leftover between the two
+        os.close(handle)  # the same, between opening and locking
 
 
 def _remove_leftovers(folder: Path, prefix: str, suffix: str = "") -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -150,3 +151,14 @@ def test_scripts_refuse_a_folder_in_which_another_run_works(tmp_path: Path, caps
         with pytest.raises(LockedError):
             write_shards([], out, 1000, {})
         assert [path.name for path in out.iterdir()] == ["phone"]
+
+
+def test_workspaces_that_begin_at_once_do_not_take_each_other_for_leftovers(tmp_path: Path) -> None:
+    def work(_: int) -> bool:
+        with workspace(tmp_path) as folder:
+            (folder / "a").touch()
+            return folder.is_dir()
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(work, range(1500)))
+    assert not list(tmp_path.iterdir())
